@@ -17,7 +17,11 @@ export interface HostTensor {
 
 export type Feeds = Readonly<Record<string, HostTensor>>;
 
-/** An input or output of a session. A symbolic dimension is its name, an unknown one ''. */
+/**
+ * An input or output of a session. A symbolic dimension is its name, an unknown one ''.
+ * Type and dims are undefined when the value is no tensor (a sequence, map or optional).
+ * Dims of unknown rank read [] like those of a scalar: the runtime does not tell them apart.
+ */
 export interface PortInfo {
   readonly name: string;
   readonly dataType: DataType | undefined;
@@ -43,9 +47,15 @@ export interface SessionOptions {
   readonly threads?: number;
   /** Runtime options by their dotted name, such as 'session.disable_quant_qdq': '1'. */
   readonly config?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Kernel times of one node, summed over the profiled runs. */
+export interface RunOptions {
+  /** Cancels the run while it waits for its turn; a run that has begun goes on to its end. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Kernel times of one node, summed over the profiled runs. The runtime may have fused or renamed it. */
 export interface ProfileRow {
   readonly node: string;
   readonly opType: string;
@@ -53,6 +63,7 @@ export interface ProfileRow {
   readonly calls: number;
   /** Microseconds in the kernel, all calls together. */
   readonly totalUs: number;
+  /** Bytes of the outputs of one call, and of the weights that the node reads. */
   readonly outputBytes: number;
   readonly parameterBytes: number;
 }
@@ -60,8 +71,15 @@ export interface ProfileRow {
 export interface EngineSession {
   readonly inputs: readonly PortInfo[];
   readonly outputs: readonly PortInfo[];
-  /** Runs once. `fetches` names the outputs to return; default all of them. */
-  run(feeds: Feeds, fetches?: readonly string[]): Promise<Record<string, HostTensor>>;
+  /**
+   * Runs once. `fetches` names the outputs to return; default all of them. The feeds are copied
+   * before the call returns: the caller may overwrite them while the run is pending.
+   */
+  run(
+    feeds: Feeds,
+    fetches?: readonly string[],
+    options?: RunOptions,
+  ): Promise<Record<string, HostTensor>>;
   /** Frees the runtime's memory. Safe to call twice; a run after it throws. */
   release(): Promise<void>;
 }
@@ -71,8 +89,18 @@ export interface TimingOptions {
   readonly warmup: number;
   /** Counted rounds; in each round every session runs once, in turn. */
   readonly rounds: number;
-  /** Stop after about this many milliseconds even if rounds are left. */
-  readonly maxMs?: number;
+  /** Stop after about this many milliseconds even if rounds are left; one round is always counted. */
+  readonly maxMs?: number | undefined;
+  /** Checked before every run. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Memory of a process that loads and runs one model and does nothing else. */
+export interface PeakMemory {
+  /** Resident bytes with the runtime and the feeds in memory, before the model is loaded. */
+  readonly baselineBytes: number;
+  /** The most bytes that were resident at any moment up to the end of the last run. */
+  readonly peakBytes: number;
 }
 
 /** Everything that pare needs of a runtime. Nothing here knows any pass. */
@@ -91,15 +119,27 @@ export interface Engine {
     sessions: readonly { readonly session: EngineSession; readonly feeds: Feeds }[],
     options: TimingOptions,
   ): Promise<Float64Array[]>;
-  /** Runs the model `runs` times with the runtime's profiler on and sums up by node. */
+  /**
+   * Runs the model `runs` times (default 5) with the runtime's profiler on, after one run that is
+   * not counted, and sums up by node, in order of execution.
+   */
   profile(
     model: ModelSource,
     feeds: Feeds,
     options?: SessionOptions & { readonly runs?: number },
   ): Promise<ProfileRow[]>;
-  /** The bytes of the model as the runtime rewrote it at this level: the oracle of "was it fused?". */
+  /**
+   * The bytes of the model as the runtime rewrote it at this level: the oracle of "was it fused?".
+   * When the weights exceed what one protobuf can hold, they are referenced but not included.
+   */
   optimized(model: ModelSource, options?: SessionOptions): Promise<Uint8Array>;
-  /** Ends the workers. Sessions still open are released. */
+  /** Measured in a process of its own; absent where the platform cannot tell. */
+  peakMemory?(
+    model: ModelSource,
+    feeds: Feeds,
+    options?: SessionOptions & { readonly runs?: number },
+  ): Promise<PeakMemory>;
+  /** Ends the workers. Sessions still open are released; runs that wait for their turn are rejected. */
   close(): Promise<void>;
 }
 

@@ -26,6 +26,12 @@ export interface NodeSpec {
   readonly attributes?: Readonly<Record<string, AttributeInput | undefined>>;
 }
 
+/** A row of GraphProto.quantization_annotation; a parameter that no value has stays a name. */
+export interface QuantizationAnnotation {
+  readonly value: Value;
+  readonly parameters: readonly (readonly [key: string, parameter: Value | string])[];
+}
+
 /** Where a new node goes: default at the end. */
 export type Position = { readonly before: Node } | { readonly after: Node };
 
@@ -40,6 +46,8 @@ export class Graph {
   root: Model | undefined;
   /** Opsets of a function body, where they differ from the model's. */
   opsets: Map<string, number> | undefined;
+  /** Which tensors hold the scale and zero point of a value, as the file annotates them. */
+  readonly quantizationAnnotations: QuantizationAnnotation[] = [];
   /** The message it was read from, for what pare does not model. */
   origin: GraphProto | undefined;
   readonly #values = new Map<string, Value>();

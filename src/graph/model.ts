@@ -1,9 +1,10 @@
 /**
  * A model in memory: the main graph, functions, operator sets and metadata.
  */
-import type { ModelProto } from '../onnx/schema/onnx_pb.js';
+import type { FunctionProto, ModelProto } from '../onnx/schema/onnx_pb.js';
 import type { Attribute } from './attribute.js';
 import { Graph } from './graph.js';
+import type { Node } from './node.js';
 
 /** A function of the model: its body is a graph with untyped inputs and opsets of its own. */
 export interface ModelFunction {
@@ -15,6 +16,8 @@ export interface ModelFunction {
   /** Attributes with a default. */
   readonly defaults: ReadonlyMap<string, Attribute>;
   readonly body: Graph;
+  /** The message it was read from, for what pare does not model. */
+  readonly origin?: FunctionProto | undefined;
 }
 
 export class Model {
@@ -41,7 +44,7 @@ export class Model {
   }
 
   /** Every node: main graph, subgraphs and function bodies. */
-  *allNodes(): Generator<import('./node.js').Node> {
+  *allNodes(): Generator<Node> {
     yield* this.graph.allNodes();
     for (const fn of this.functions) yield* fn.body.allNodes();
   }

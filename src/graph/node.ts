@@ -115,6 +115,14 @@ export class Node {
     while (this.#outputs.length > 0 && this.#outputs.at(-1) === undefined) this.#outputs.pop();
   }
 
+  /** Gives up all outputs, so that another node can take them over. */
+  takeOutputs(): (Value | undefined)[] {
+    const outputs = [...this.#outputs];
+    for (const output of outputs) if (output) output.producer = undefined;
+    this.#outputs.length = 0;
+    return outputs;
+  }
+
   setAttribute(name: string, value: AttributeInput): void {
     const attribute = toAttribute(value);
     this.#attributes.set(name, attribute);

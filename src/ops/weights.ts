@@ -1,0 +1,34 @@
+/**
+ * Which inputs of an operator are weights, and along which axis of the weight its output channels
+ * lie. Source: the shapes in the ONNX operator specification.
+ */
+import type { Node } from '../graph/node.js';
+
+export interface WeightInput {
+  readonly index: number;
+  /** Axis of the output channels in a weight of this rank; undefined: it has none. */
+  axis(rank: number): number | undefined;
+}
+
+const at = (index: number, axis: number): WeightInput => ({
+  index,
+  axis: (rank) => (axis < rank ? axis : undefined),
+});
+
+/** By operator. Operators that are not listed hold no weights that pare knows of. */
+export const weightInputs: Readonly<Record<string, (node: Node) => readonly WeightInput[]>> =
+  Object.freeze({
+    Conv: () => [at(1, 0)],
+    // [in, out/group, ...]: with groups every entry of axis 1 stands for several channels, while
+    // axis 0 still tells them apart.
+    ConvTranspose: (node) => [at(1, node.int('group', 1) === 1 ? 1 : 0)],
+    Gemm: (node) => [at(1, node.int('transB', 0) ? 0 : 1), at(0, node.int('transA', 0) ? 1 : 0)],
+    MatMul: () => [
+      { index: 1, axis: (rank) => (rank > 1 ? rank - 1 : undefined) },
+      { index: 0, axis: (rank) => (rank > 1 ? rank - 2 : undefined) },
+    ],
+    // [directions, gates * hidden, in]
+    LSTM: () => [at(1, 1), at(2, 1)],
+    GRU: () => [at(1, 1), at(2, 1)],
+    RNN: () => [at(1, 1), at(2, 1)],
+  });

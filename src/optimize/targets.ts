@@ -1,0 +1,113 @@
+/**
+ * What can pay on which runtime: the candidates that `optimize` makes and measures per target.
+ * The list is knowledge (kernels of onnxruntime 1.30, measured on x64 with VNNI and in Chromium);
+ * what is kept is decided by measurement alone.
+ */
+import type { Target } from '../engine/engine.js';
+import { PareError } from '../errors.js';
+import type { Recipe } from './recipe.js';
+
+export interface CandidateSpec {
+  readonly name: string;
+  /** Why it is worth a try on this target, for the report. */
+  readonly why: string;
+  readonly recipe: Recipe;
+  /**
+   * The step whose nodes may be left in float, one by one, when the candidate loses too much.
+   * Undefined where that cannot help.
+   */
+  readonly relax?: number;
+}
+
+const simplified = { pass: 'simplify', options: {} } as const;
+const dynamic = (options: Record<string, unknown> = {}) => ({ pass: 'dynamic', options });
+const storage = (options: Record<string, unknown>) => ({ pass: 'weight-only', options });
+
+const baseline: CandidateSpec = {
+  name: 'simplify',
+  why: 'folding and dead code only: the same numbers, fewer nodes',
+  recipe: [simplified],
+};
+
+const halfStorage: CandidateSpec = {
+  name: 'float16 storage',
+  why: 'half the file, folded back to float32 at load',
+  recipe: [simplified, { pass: 'float16', options: { mode: 'storage' } }],
+};
+
+const candidates: Readonly<Record<Target, readonly CandidateSpec[]>> = Object.freeze({
+  node: [
+    baseline,
+    {
+      name: 'dynamic int8',
+      why: 'MatMul, Gemm and LSTM on integer kernels (3 to 4 times float with VNNI)',
+      recipe: [simplified, dynamic()],
+      relax: 1,
+    },
+    {
+      name: 'dynamic int8 + stored int8',
+      why: 'the same, and the weights of all other layers as int8, folded to float at load',
+      recipe: [simplified, dynamic(), storage({ form: 'cast' })],
+      relax: 1,
+    },
+    {
+      name: 'dynamic int8 with Conv',
+      why: 'dense convolutions as ConvInteger too (1.2 times float on large maps)',
+      recipe: [simplified, dynamic({ conv: true })],
+      relax: 1,
+    },
+    {
+      name: 'stored int8',
+      why: 'a quarter of the file at the speed of float: weights are folded back at load',
+      recipe: [simplified, storage({ form: 'cast' })],
+      relax: 1,
+    },
+    {
+      name: 'weight-only int8',
+      why: 'DequantizeLinear before MatMul becomes an integer kernel on CPUs',
+      recipe: [simplified, storage({ form: 'dequantize' })],
+      relax: 1,
+    },
+    halfStorage,
+  ],
+  // DequantizeLinear + MatMul would become MatMulNBits, which has no fast kernel in WASM (0.05
+  // times float at batch 1): only forms that fold away are candidates.
+  wasm: [
+    baseline,
+    {
+      name: 'dynamic int8',
+      why: 'MatMul on integer kernels (2.1 to 2.5 times float from 16 rows on)',
+      recipe: [simplified, dynamic()],
+      relax: 1,
+    },
+    {
+      name: 'dynamic int8 with Conv',
+      why: 'dense convolutions with unsigned weights (2.1 to 2.4 times float)',
+      recipe: [simplified, dynamic({ conv: true })],
+      relax: 1,
+    },
+    {
+      name: 'stored int8',
+      why: 'a quarter of the download at the speed of float: weights are folded back at load',
+      recipe: [simplified, storage({ form: 'cast' })],
+      relax: 1,
+    },
+    halfStorage,
+  ],
+  webgpu: [],
+});
+
+/** Throws `unsupported` for a target without candidates. */
+export function candidatesFor(target: Target): readonly CandidateSpec[] {
+  const specs = candidates[target];
+  if (specs.length > 0) return specs;
+  throw new PareError(
+    'unsupported',
+    `optimize: nothing is known to pay on the target ${target} yet`,
+    {
+      hint: `targets with candidates: ${Object.keys(candidates)
+        .filter((name) => candidates[name as Target].length > 0)
+        .join(', ')}`,
+    },
+  );
+}
