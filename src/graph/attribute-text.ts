@@ -1,14 +1,18 @@
 /**
  * Attributes of nodes as text, except graphs, which print.ts lays out over lines.
  */
+
+import {
+  AttributeProto_AttributeType as Kind,
+  type SparseTensorProto,
+} from '../onnx/schema/onnx_pb.js';
+import type { Tensor } from '../onnx/tensor.js';
 import type { Attribute } from './attribute.js';
 import { sparseParts } from './sparse.js';
 import { contentText, type WeightDetail } from './tensor-text.js';
 import { floatLiteral, nameText, quotedBytes } from './text-literals.js';
 import { dimsText, typeText } from './type-text.js';
 import { typeFromProto } from './value-type.js';
-import { AttributeProto_AttributeType as Kind, type SparseTensorProto } from '../onnx/schema/onnx_pb.js';
-import type { Tensor } from '../onnx/tensor.js';
 
 export type PlainAttribute = Exclude<Attribute, { readonly type: 'graph' | 'graphs' }>;
 

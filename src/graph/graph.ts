@@ -123,6 +123,14 @@ export class Graph {
     for (let i = 1; ; i++) if (!names.has(`${base}_${i}`)) return `${base}_${i}`;
   }
 
+  /** A name that no node of this graph has. */
+  freshNodeName(base: string): string {
+    this.#nodeNames ??= new Set(Array.from(this.nodes, (node) => node.name));
+    let name = base;
+    for (let i = 1; this.#nodeNames.has(name); i++) name = `${base}_${i}`;
+    return name;
+  }
+
   /** A value without a producer, for readers and for outputs of nodes to come. */
   addValue(name: string, type?: ValueType): Value {
     if (this.#values.has(name)) {
@@ -149,7 +157,8 @@ export class Graph {
   }
 
   addNode(spec: NodeSpec, position?: Position): Node {
-    const base = spec.name ?? this.#freshNodeName(spec.opType);
+    const base = spec.name ?? this.freshNodeName(spec.opType);
+    this.#nodeNames?.add(base);
     const node = new Node(spec.opType, spec.domain ?? '', base);
     node.graph = this;
     node.setInputs(spec.inputs);
@@ -240,15 +249,6 @@ export class Graph {
 
   #names: Set<string> | undefined;
   #namesComplete = false;
-
-  #freshNodeName(opType: string): string {
-    const names =
-      this.#nodeNames ?? (this.#nodeNames = new Set([...this.nodes].map((n) => n.name)));
-    let name = opType;
-    for (let i = 1; names.has(name); i++) name = `${opType}_${i}`;
-    names.add(name);
-    return name;
-  }
 
   #nodeNames: Set<string> | undefined;
 }

@@ -2,15 +2,16 @@
  * Models as text: the ONNX textual syntax, laid out so that a line is a node and a text diff is
  * a model diff. docs/text-form.md tells what is added to that syntax. Does not change the model.
  */
+
+import type { Attribute } from './attribute.js';
+import { attributeHead, attributeValue, sparseTexts } from './attribute-text.js';
 import type { Graph } from './graph.js';
 import type { Model, ModelFunction } from './model.js';
 import type { Node } from './node.js';
-import type { Value } from './value.js';
-import type { Attribute } from './attribute.js';
-import { attributeHead, attributeValue, sparseTexts } from './attribute-text.js';
 import { contentText, type WeightDetail } from './tensor-text.js';
 import { nameText, operatorText, quotedText } from './text-literals.js';
 import { dimsText, typeText } from './type-text.js';
+import type { Value } from './value.js';
 import { sameType, tensorType } from './value-type.js';
 
 export interface PrintOptions {
@@ -59,7 +60,12 @@ function headerOf(model: Model): [string, string][] {
 }
 
 function header(rows: readonly [string, string][]): string {
-  return block('<', rows.map(([key, value]) => `${key}: ${value}`), '>', '');
+  return block(
+    '<',
+    rows.map(([key, value]) => `${key}: ${value}`),
+    '>',
+    '',
+  );
 }
 
 function opsetsText(opsets: ReadonlyMap<string, number>): string {
@@ -155,7 +161,9 @@ function contentType({ initializer }: Value) {
 
 /** An input whose content fits its declared type exactly shows it in the signature. */
 function holdsDefault(value: Value): boolean {
-  return value.initializer !== undefined && value.isInput && sameType(value.type, contentType(value));
+  return (
+    value.initializer !== undefined && value.isInput && sameType(value.type, contentType(value))
+  );
 }
 
 function portText(value: Value): string {

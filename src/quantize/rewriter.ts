@@ -59,7 +59,7 @@ export class Rewriter {
     outputs = 1,
   ): Node {
     const graph = anchor.graph!;
-    const name = graph.freshName(`${anchor.label}_${opType}`);
+    const name = graph.freshNodeName(`${anchor.label}_${opType}`);
     return graph.addNode(
       {
         opType,

@@ -43,7 +43,7 @@ export async function dynamicLstm(
     {
       opType: 'DynamicQuantizeLSTM',
       domain: 'com.microsoft',
-      name: graph.freshName(`${node.label}_quantized`),
+      name: graph.freshNodeName(`${node.label}_quantized`),
       inputs,
       outputs: node.takeOutputs(),
       attributes: Object.fromEntries([...attributes].filter(([name]) => name !== 'layout')),
