@@ -4,7 +4,7 @@
  * copy, so that a caller's model never changes.
  */
 import * as z from 'zod/mini';
-import type { Engine } from './engine/engine.js';
+import type { Engine, Feeds } from './engine/engine.js';
 import { PareError, throwIfAborted } from './errors.js';
 import { cloneModel } from './graph/clone.js';
 import type { Model } from './graph/model.js';
@@ -18,6 +18,8 @@ export interface PassContext {
   readonly progress: Progress;
   /** Seed of everything random. */
   readonly seed: number;
+  /** Samples of the model's inputs, for passes that look at activations. Can be called again. */
+  readonly samples?: (() => AsyncIterable<Feeds>) | undefined;
 }
 
 /** One thing that a pass changed. */

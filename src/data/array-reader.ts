@@ -5,12 +5,7 @@
 import type { HostTensor } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 import type { ByteSource } from '../onnx/byte-source.js';
-import {
-  type DataType,
-  dataTypes,
-  elementCount,
-  type TypedArray,
-} from '../onnx/data-type.js';
+import { type DataType, dataTypes, elementCount, type TypedArray } from '../onnx/data-type.js';
 
 export interface ArrayReader {
   readonly dataType: DataType;
@@ -74,7 +69,11 @@ export function tensorReader(tensor: HostTensor): ArrayReader {
 function sliceRow({ dataType, dims, data }: HostTensor, index: number): HostTensor {
   const rowDims = dims.slice(1);
   const length = elementCount(rowDims);
-  return { dataType, dims: rowDims, data: data.slice(index * length, (index + 1) * length) as TypedArray };
+  return {
+    dataType,
+    dims: rowDims,
+    data: data.slice(index * length, (index + 1) * length) as TypedArray,
+  };
 }
 
 /** Stored bytes as a typed array of its own: aligned, in this machine's byte order. */
@@ -87,7 +86,8 @@ export function decodeElements(
   const width = bits / 8;
   const copy = bytes.slice();
   if (bigEndian && width > 1) {
-    for (let at = 0; at + width <= copy.length; at += width) copy.subarray(at, at + width).reverse();
+    for (let at = 0; at + width <= copy.length; at += width)
+      copy.subarray(at, at + width).reverse();
   }
   return new array!(copy.buffer, 0, copy.length / width);
 }

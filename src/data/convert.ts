@@ -34,7 +34,10 @@ export function castTensor(tensor: HostTensor, to: DataType, id: string): HostTe
   if (tensor.dataType === to) return tensor;
   const { array, kind, bits } = dataTypes[to];
   if (!array || kind === 'string' || kind === 'complex' || bits < 8 || /^float8/.test(to)) {
-    throw new PareError('unsupported', `data: samples cannot be turned into ${to} (sample "${id}")`);
+    throw new PareError(
+      'unsupported',
+      `data: samples cannot be turned into ${to} (sample "${id}")`,
+    );
   }
   return { dataType: to, dims: tensor.dims, data: castData(tensor, to, id) };
 }

@@ -22,7 +22,8 @@ export function parseCsv(
   isHeader: (firstRow: readonly string[]) => boolean,
 ): CsvTable {
   const { rows, lines } = splitRows(text.replace(/^\ufeff/, ''), name);
-  if (rows.length === 0) throw new PareError('invalid-data', 'data: the CSV is empty', { file: name });
+  if (rows.length === 0)
+    throw new PareError('invalid-data', 'data: the CSV is empty', { file: name });
   const width = rows[0]!.length;
   rows.forEach((row, i) => {
     if (row.length !== width) {
@@ -63,7 +64,11 @@ function splitRows(text: string, name: string) {
       if (text[at] === '"') {
         const quoted = readQuoted(text, at);
         if (!quoted) {
-          throw new PareError('invalid-data', `data: line ${firstLine} of the CSV opens a quote that never closes`, { file: name });
+          throw new PareError(
+            'invalid-data',
+            `data: line ${firstLine} of the CSV opens a quote that never closes`,
+            { file: name },
+          );
         }
         field = quoted.field;
         line += field.split('\n').length - 1;

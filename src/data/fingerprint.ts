@@ -4,8 +4,8 @@
  */
 import { PareError } from '../errors.js';
 import { type ByteSource, bytesSource } from '../onnx/byte-source.js';
-import { mapAhead } from './prefetch.js';
 import type { Folder } from './folder.js';
+import { mapAhead } from './prefetch.js';
 
 /** Larger files are hashed in pieces of this size: WebCrypto has no streaming digest. */
 const pieceBytes = 64 * 2 ** 20;
@@ -15,7 +15,8 @@ const pieceBytes = 64 * 2 ** 20;
  * digests of its 64 MiB pieces.
  */
 export async function fingerprintSource(source: ByteSource): Promise<string> {
-  if (source.byteLength <= pieceBytes) return hex(await digest(await source.slice(0, source.byteLength)));
+  if (source.byteLength <= pieceBytes)
+    return hex(await digest(await source.slice(0, source.byteLength)));
   const digests: Uint8Array[] = [];
   for (let at = 0; at < source.byteLength; at += pieceBytes) {
     const end = Math.min(source.byteLength, at + pieceBytes);

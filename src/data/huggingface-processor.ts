@@ -67,7 +67,12 @@ function resizing(
   crops: boolean,
   options: Record<string, unknown>,
 ): void {
-  const filters: Record<number, string> = { 0: 'nearest', 1: 'lanczos', 2: 'bilinear', 3: 'bicubic' };
+  const filters: Record<number, string> = {
+    0: 'nearest',
+    1: 'lanczos',
+    2: 'bilinear',
+    3: 'bicubic',
+  };
   const resample = numberOr(config.resample, 2);
   options.interpolation = filters[resample];
   if (!options.interpolation) throw refuse(`resample is ${resample}, pare has 0, 1, 2 and 3`);

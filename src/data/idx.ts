@@ -19,7 +19,9 @@ const dataTypeOf: Readonly<Record<number, DataType>> = {
 
 /** True when the first four bytes are those of an IDX file with at least one axis. */
 export function isIdx(start: Uint8Array): boolean {
-  return start[0] === 0 && start[1] === 0 && start[2]! in dataTypeOf && start[3]! > 0 && start[3]! < 9;
+  return (
+    start[0] === 0 && start[1] === 0 && start[2]! in dataTypeOf && start[3]! > 0 && start[3]! < 9
+  );
 }
 
 /** Throws `invalid-data` when the magic is not IDX's or the file is shorter than its sizes say. */
@@ -56,6 +58,8 @@ export async function readIdx(source: ByteSource): Promise<ArrayReader> {
  * @example idxLabelsName('t10k-images-idx3-ubyte.gz') // 't10k-labels-idx1-ubyte.gz'
  */
 export function idxLabelsName(images: string): string | undefined {
-  const labels = images.replace(/images([-._])idx\d/i, 'labels$1idx1').replace(/images(?=\.|$)/i, 'labels');
+  const labels = images
+    .replace(/images([-._])idx\d/i, 'labels$1idx1')
+    .replace(/images(?=\.|$)/i, 'labels');
   return labels === images ? undefined : labels;
 }

@@ -22,7 +22,8 @@ export function inflateExactly(packed: Uint8Array, length: number, file: string)
   const out = new Uint8Array(length);
   let at = 0;
   const stream = new Inflate((chunk) => {
-    if (at + chunk.length > length) throw invalid(`holds more than the ${length} bytes it claims`, file);
+    if (at + chunk.length > length)
+      throw invalid(`holds more than the ${length} bytes it claims`, file);
     out.set(chunk, at);
     at += chunk.length;
   });

@@ -85,7 +85,8 @@ async function parseLine(
   for (const [key, value] of Object.entries(parsed)) {
     const isInput = ports?.some(({ name }) => name === key) ?? false;
     if (labelNames.includes(key) && !isInput && !Array.isArray(value)) {
-      if (!Number.isInteger(value) || value < 0) throw fail(`has a "${key}" that is no class index`);
+      if (!Number.isInteger(value) || value < 0)
+        throw fail(`has a "${key}" that is no class index`);
       label = value;
       continue;
     }

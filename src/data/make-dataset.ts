@@ -22,7 +22,10 @@ export interface MakeDatasetOptions {
  * Prepares the first sample at once, so that data that does not fit is known before any work.
  * Throws `invalid-data` when there is no sample, `data-mismatch` when the first does not fit.
  */
-export async function makeDataset(source: RawSource, options: MakeDatasetOptions): Promise<Dataset> {
+export async function makeDataset(
+  source: RawSource,
+  options: MakeDatasetOptions,
+): Promise<Dataset> {
   if (source.size === 0) {
     throw new PareError('invalid-data', 'data: there is no sample in it', { file: source.name });
   }
@@ -86,7 +89,9 @@ function checkIndices(indices: ArrayLike<number> | undefined, { size, name }: Ra
   const order = Array.from(indices);
   const wrong = order.find((i) => !(Number.isInteger(i) && i >= 0 && i < size));
   if (wrong !== undefined) {
-    throw new PareError('usage', `data: sample ${wrong} was asked of ${size} samples`, { file: name });
+    throw new PareError('usage', `data: sample ${wrong} was asked of ${size} samples`, {
+      file: name,
+    });
   }
   return order;
 }

@@ -54,7 +54,13 @@ export async function readNpy(source: ByteSource): Promise<ArrayReader> {
   const { descr, fortranOrder, dims } = parseHeader(text, source);
   const dataType = dataTypeOf[descr.slice(1)];
   if (!dataType || !'<>|='.includes(descr[0]!)) throw unsupported(source, descr);
-  return createArrayReader(source, { dataType, dims, offset, fortranOrder, bigEndian: descr[0] === '>' });
+  return createArrayReader(source, {
+    dataType,
+    dims,
+    offset,
+    fortranOrder,
+    bigEndian: descr[0] === '>',
+  });
 }
 
 /** The header is a Python dict literal with three known keys. */

@@ -25,7 +25,9 @@ export async function openArrays(files: readonly FolderFile[]): Promise<Map<stri
  * or an array of something else than numbers.
  */
 export async function readNpz(source: ByteSource): Promise<Record<string, HostTensor>> {
-  const arrays = await openArrays((await readZip(source)).filter(({ path }) => path.endsWith('.npy')));
+  const arrays = await openArrays(
+    (await readZip(source)).filter(({ path }) => path.endsWith('.npy')),
+  );
   const tensors: Record<string, HostTensor> = {};
   for (const [name, reader] of arrays) tensors[name] = await reader.all();
   return tensors;

@@ -56,11 +56,13 @@ function recolor(tensor: HostTensor, wanted: 'RGB' | 'gray'): HostTensor {
   return fromImage(toColor(asImage(tensor) as Image, wanted));
 }
 
-/** The axis of colours: the last of [h,w,c], the first of [c,h,w], for c of 1, 3 or 4. */
+/** The axis of colours: the last of [h,w,c], the first of [c,h,w], for c of 1 or 3, else 4. */
 function findChannelAxis(dims: readonly number[]): number | undefined {
   if (dims.length !== 3) return undefined;
-  const isChannels = (dim: number | undefined) => dim === 1 || dim === 3 || dim === 4;
-  return isChannels(dims[2]) ? 2 : isChannels(dims[0]) ? 0 : undefined;
+  const isChannels = (dim: number | undefined) => dim === 1 || dim === 3;
+  if (isChannels(dims[2])) return 2;
+  if (isChannels(dims[0])) return 0;
+  return dims[2] === 4 ? 2 : dims[0] === 4 ? 0 : undefined;
 }
 
 function asImage({ dims, data }: HostTensor): Image<Uint8Array | Float32Array> {
@@ -68,7 +70,12 @@ function asImage({ dims, data }: HostTensor): Image<Uint8Array | Float32Array> {
   return { height, width, channels, data: data as Uint8Array | Float32Array };
 }
 
-function fromImage({ height, width, channels, data }: Image<Uint8Array | Float32Array>): HostTensor {
+function fromImage({
+  height,
+  width,
+  channels,
+  data,
+}: Image<Uint8Array | Float32Array>): HostTensor {
   const dataType = data instanceof Uint8Array ? 'uint8' : 'float';
   return { dataType, dims: [height, width, channels], data };
 }
@@ -97,7 +104,8 @@ function reframe(value: HostTensor, options: Preprocess, id: string): HostTensor
 /** An array as HWC, bytes as they are and other numbers as floats; [h,w] is gray. */
 function toPicture(value: HostTensor): Image<Uint8Array | Float32Array> | undefined {
   const data = value.dataType === 'uint8' ? value.data : Float32Array.from(toNumbers(value));
-  if (value.dims.length === 2) return asImage({ ...value, dims: [...value.dims, 1], data: data as TypedArray });
+  if (value.dims.length === 2)
+    return asImage({ ...value, dims: [...value.dims, 1], data: data as TypedArray });
   const axis = findChannelAxis(value.dims);
   if (axis === undefined) return undefined;
   const hwc = axis === 2 ? { ...value, data } : moveChannels({ ...value, data }, 'last');
@@ -221,16 +229,18 @@ function mismatch(
   const shape = options.shape ? `, "shape" [${options.shape}]` : '';
   const layout = options.layout ? `, layout ${options.layout}` : '';
   const from = `${raw.dataType} [${raw.dims}]`;
-  const became = `${value.dims}` === `${raw.dims}` ? '' : `, [${value.dims}] after resizing and cropping`;
+  const became =
+    `${value.dims}` === `${raw.dims}` ? '' : `, [${value.dims}] after resizing and cropping`;
   const known = (port.dims ?? []).filter((dim) => typeof dim === 'number' && dim > 4);
   const resize = known.length >= 2 ? `{"resize":[${known.slice(-2)}]}` : '{"resize":[h,w]}';
   return new PareError(
     'data-mismatch',
     `data: sample "${id}" is ${from}${became}${layout}${shape}; the model's input is ${describePort(port)}`,
     {
-      hint: isImage || findChannelAxis(value.dims) !== undefined
-        ? `set the size, for example --preprocess '${resize}', or "layout", or "colorOrder"`
-        : 'set "shape" (dims of one sample) or "length" in the preprocessing',
+      hint:
+        isImage || findChannelAxis(value.dims) !== undefined
+          ? `set the size, for example --preprocess '${resize}', or "layout", or "colorOrder"`
+          : 'set "shape" (dims of one sample) or "length" in the preprocessing',
     },
   );
 }

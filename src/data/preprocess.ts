@@ -161,7 +161,8 @@ export function describePreprocess(options: Preprocess): string {
   }
   if (options.crop != null) words.push(`crop ${list(options.crop)}`);
   if (options.length != null) words.push(`length ${options.length}`);
-  if (options.scale !== undefined && options.scale !== 1) words.push(`scale ${list(options.scale)}`);
+  if (options.scale !== undefined && options.scale !== 1)
+    words.push(`scale ${list(options.scale)}`);
   if (options.mean !== undefined) words.push(`mean ${list(options.mean)}`);
   if (options.std !== undefined) words.push(`std ${list(options.std)}`);
   if (options.colorOrder) words.push(options.colorOrder);

@@ -160,7 +160,7 @@ function toFixedPoint(weights: Float64Array): Int32Array {
   );
 }
 
-const clampByte = (x: number) => (x < 0 ? 0 : x > 255 ? 255 : x);
+const clampByte = (x: number) => Math.min(Math.max(x, 0), 255);
 
 function allocate<Data extends Uint8Array | Float32Array>(image: Image<Data>, length: number) {
   return new (image.data.constructor as new (length: number) => Data)(length);

@@ -31,9 +31,15 @@ export function decodeWav(bytes: Uint8Array, name: string): Wav {
     } else if (id === 'data') {
       if (!format) throw invalid('has data before its format', name);
       if (at + 8 + size > bytes.length) {
-        throw invalid(`says ${size} bytes of sound, holds ${bytes.length - at - 8}: cut short?`, name);
+        throw invalid(
+          `says ${size} bytes of sound, holds ${bytes.length - at - 8}: cut short?`,
+          name,
+        );
       }
-      return { rate: format.rate, tensor: pcm(bytes.subarray(at + 8, at + 8 + size), format.channels) };
+      return {
+        rate: format.rate,
+        tensor: pcm(bytes.subarray(at + 8, at + 8 + size), format.channels),
+      };
     }
     at += 8 + size + (size & 1);
   }
@@ -43,7 +49,8 @@ export function decodeWav(bytes: Uint8Array, name: string): Wav {
 function readFormat(view: DataView, at: number, size: number, name: string) {
   let tag = view.getUint16(at, true);
   // "Extensible": the real tag is the start of a GUID.
-  if (tag === 0xfffe && size >= 26 && at + 26 <= view.byteLength) tag = view.getUint16(at + 24, true);
+  if (tag === 0xfffe && size >= 26 && at + 26 <= view.byteLength)
+    tag = view.getUint16(at + 24, true);
   const channels = view.getUint16(at + 2, true);
   const bits = view.getUint16(at + 14, true);
   if (tag !== 1 || bits !== 16) {
@@ -56,10 +63,15 @@ function readFormat(view: DataView, at: number, size: number, name: string) {
 
 function pcm(bytes: Uint8Array, channels: number): HostTensor {
   const count = Math.floor(bytes.length / (2 * channels));
-  const data = decodeElements(bytes.subarray(0, count * 2 * channels), 'int16', false) as Int16Array;
+  const data = decodeElements(
+    bytes.subarray(0, count * 2 * channels),
+    'int16',
+    false,
+  ) as Int16Array;
   if (channels === 1) return { dataType: 'int16', dims: [count], data };
   const planes = new Int16Array(data.length);
-  for (let i = 0; i < data.length; i++) planes[(i % channels) * count + Math.floor(i / channels)] = data[i]!;
+  for (let i = 0; i < data.length; i++)
+    planes[(i % channels) * count + Math.floor(i / channels)] = data[i]!;
   return { dataType: 'int16', dims: [channels, count], data: planes };
 }
 

@@ -113,7 +113,9 @@ function zip64Fields(view: DataView, from: number, to: number): number[] {
     const size = view.getUint16(at + 2, true);
     if (view.getUint16(at, true) === 1) {
       const count = Math.min(3, Math.floor(Math.min(size, to - at - 4) / 8));
-      return Array.from({ length: count }, (_, i) => Number(view.getBigUint64(at + 4 + i * 8, true)));
+      return Array.from({ length: count }, (_, i) =>
+        Number(view.getBigUint64(at + 4 + i * 8, true)),
+      );
     }
     at += 4 + size;
   }
@@ -124,7 +126,10 @@ async function openEntry(source: ByteSource, entry: Entry): Promise<ByteSource> 
   const name = `${source.name}/${entry.path}`;
   if (entry.flags & 1) throw invalid(source, `holds "${entry.path}" encrypted`);
   if (entry.method !== 0 && entry.method !== 8) {
-    throw invalid(source, `holds "${entry.path}" packed by method ${entry.method}; only deflate and stored can be read`);
+    throw invalid(
+      source,
+      `holds "${entry.path}" packed by method ${entry.method}; only deflate and stored can be read`,
+    );
   }
   const broken = () => invalid(source, `says "${entry.path}" is where it is not: cut short?`);
   if (entry.headerAt + 30 > source.byteLength) throw broken();
@@ -149,7 +154,9 @@ function subSource(source: ByteSource, at: number, byteLength: number, name: str
     memory: source.memory?.subarray(at, at + byteLength),
     async slice(start, end) {
       if (!(start >= 0 && start <= end && end <= byteLength)) {
-        throw new PareError('io', `read: bytes ${start} to ${end} of ${byteLength}`, { file: name });
+        throw new PareError('io', `read: bytes ${start} to ${end} of ${byteLength}`, {
+          file: name,
+        });
       }
       return source.slice(at + start, at + end);
     },

@@ -4,6 +4,7 @@
  */
 import type { Model } from '../graph/model.js';
 import { modelToProto } from '../graph/to-proto.js';
+import type { ModelMessage } from '../onnx/contents.js';
 import { encodeModel, encodeModelExternal } from '../onnx/encode.js';
 import type { ModelSource } from './engine.js';
 
@@ -11,7 +12,11 @@ import type { ModelSource } from './engine.js';
 const inlineLimit = 1.5e9;
 
 export async function modelSource(model: Model): Promise<ModelSource> {
-  const message = modelToProto(model);
+  return await messageSource(modelToProto(model));
+}
+
+/** The same for a model that is still, or again, a message of the file format. */
+export async function messageSource(message: ModelMessage): Promise<ModelSource> {
   let bytes = 0;
   for (const tensor of message.contents.values()) bytes += tensor.byteLength;
   if (bytes <= inlineLimit) return { parts: await encodeModel(message) };

@@ -32,6 +32,11 @@ const dataTypesByOrtName = new Map<Tensor.Type, DataType>(
   ]),
 );
 
+/** Whether the runtime's JavaScript has a name for the type; without one a session has no ports. */
+export function isOrtType(dataType: DataType): boolean {
+  return ortNames[dataType] !== undefined;
+}
+
 /** The data type of a tensor that the runtime hands out; undefined for a value that is no tensor. */
 export function dataTypeOfOrt(type: Tensor.Type | undefined): DataType | undefined {
   return type === undefined ? undefined : dataTypesByOrtName.get(type);

@@ -201,9 +201,7 @@ function cutOff(message: string, at: number, end: number, depth: number): WireEr
 }
 
 function accepts(field: FieldRule, wireType: number): boolean {
-  return (
-    wireType === field.wireType || (field.packable && wireType === wireTypes.lengthDelimited)
-  );
+  return wireType === field.wireType || (field.packable && wireType === wireTypes.lengthDelimited);
 }
 
 function ruleOf(

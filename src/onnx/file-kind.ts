@@ -31,7 +31,12 @@ const signatures: readonly Signature[] = [
   { at: 0, bytes: '\x28\xb5\x2f\xfd', looksLike: 'a zstd archive', hint: 'unpack it first' },
   { at: 257, bytes: 'ustar', looksLike: 'a tar archive', hint: 'unpack it first' },
   { at: 0, bytes: '\x93NUMPY', looksLike: 'a NumPy array (.npy)' },
-  { at: 0, bytes: '\x89HDF\r\n\x1a\n', looksLike: 'an HDF5 file', hint: 'export the model to ONNX' },
+  {
+    at: 0,
+    bytes: '\x89HDF\r\n\x1a\n',
+    looksLike: 'an HDF5 file',
+    hint: 'export the model to ONNX',
+  },
   { at: 0, bytes: 'GGUF', looksLike: 'a GGUF model', hint: 'export the model to ONNX' },
   { at: 0, bytes: '\x7fELF', looksLike: 'a program' },
   { at: 0, bytes: 'MZ', looksLike: 'a Windows program' },

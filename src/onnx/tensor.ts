@@ -181,7 +181,9 @@ function decode(dataType: DataType, count: number, bytes: Uint8Array): TypedArra
     throw new PareError('unsupported', `tensor: elements of type ${dataType} are not readable`);
   }
   if (bits < 8) return unpackBits(bytes, count, bits, kind === 'signed');
-  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
+  // Not bytes.slice(): the slice of a Node Buffer is a view, as unaligned as before.
+  const aligned =
+    bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
   return new array(aligned.buffer, aligned.byteOffset, count);
 }
 
@@ -191,7 +193,10 @@ function encode(dataType: DataType, values: TypedArray | readonly (number | bigi
     throw new PareError('unsupported', `tensor: elements of type ${dataType} are not writable`);
   }
   if (values instanceof array && bits >= 8) return bytesOf(values);
-  if (bits < 8) return packBits(values as ArrayLike<number>, bits);
+  if (bits < 8) {
+    const numbers = typeof values[0] === 'bigint' ? Array.from(values, Number) : values;
+    return packBits(numbers as ArrayLike<number>, bits);
+  }
   if (dataType === 'float16') return bytesOf(float32ToFloat16(asFloat32(values)));
   if (dataType === 'bfloat16') return bytesOf(float32ToBfloat16(asFloat32(values)));
   if (kind === 'float' && bits < 16) {

@@ -28,7 +28,7 @@ const unary: OperatorTraits = Object.freeze({ elementwise: 'unary' });
 const binary: OperatorTraits = Object.freeze({ elementwise: 'binary' });
 const variadic: OperatorTraits = Object.freeze({ elementwise: 'variadic' });
 const shrinks: OperatorTraits = Object.freeze({ shrinks: true });
-const dropout: OperatorTraits = Object.freeze({ randomIf: (node) => trainingDropout(node) });
+const dropout: OperatorTraits = Object.freeze({ randomIf: trainingDropout });
 
 const ordinary: OperatorTraits = Object.freeze({});
 
@@ -185,8 +185,7 @@ export function isDeterministic(node: Node, depth = 0): boolean {
 function functionBody(node: Node): Node[] | undefined {
   const model: Model | undefined = node.graph?.model;
   const called = model?.functions.find(
-    (fn) =>
-      fn.domain === node.domain && fn.name === node.opType && fn.overload === node.overload,
+    (fn) => fn.domain === node.domain && fn.name === node.opType && fn.overload === node.overload,
   );
   return called && [...called.body.nodes];
 }

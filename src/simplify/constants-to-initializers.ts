@@ -4,8 +4,8 @@
  */
 import * as z from 'zod/mini';
 import type { Node } from '../graph/node.js';
-import { definePass, ReportBuilder } from '../pass.js';
 import { Tensor } from '../onnx/tensor.js';
+import { definePass, ReportBuilder } from '../pass.js';
 import { inFunction } from './edit.js';
 
 export const constantsToInitializers = definePass({

@@ -59,7 +59,12 @@ export function addConstant(user: Node, name: string, tensor: Tensor): Value {
   const graph = user.graph!;
   if (!inFunction(graph)) return graph.addInitializer(name, tensor);
   const node = graph.addNode(
-    { opType: 'Constant', inputs: [], outputs: [graph.freshName(name)], attributes: { value: tensor } },
+    {
+      opType: 'Constant',
+      inputs: [],
+      outputs: [graph.freshName(name)],
+      attributes: { value: tensor },
+    },
     { before: user },
   );
   return node.output();
@@ -82,9 +87,7 @@ export function setConstantInput(user: Node, index: number, tensor: Tensor, name
 /** True when the input is an initializer that only this use reads. */
 export function isOwnConstant(user: Node, index: number): boolean {
   const value = user.inputs[index];
-  return (
-    value?.isConstant === true && value.onlyUse !== undefined && !isAnnotationPart(value)
-  );
+  return value?.isConstant === true && value.onlyUse !== undefined && !isAnnotationPart(value);
 }
 
 /** True when an annotation names the value, as the annotated value or as scale or zero point. */
@@ -95,4 +98,25 @@ export function isAnnotationPart(value: Value): boolean {
       row.parameters.some(([, parameter]) => parameter === value),
     )
   );
+}
+
+/**
+ * Makes the first output of a node a constant and removes the node. False, and nothing changes,
+ * when a graph output returns it, which keeps a node of its own.
+ */
+export function replaceByConstant(node: Node, tensor: Tensor): boolean {
+  const output = node.output();
+  if (
+    output.isOutput ||
+    isAnnotated(output) ||
+    node.outputs.some((o) => o && o !== output && !o.isUnused)
+  ) {
+    return false;
+  }
+  node.setOutput(0, undefined);
+  output.initializer = tensor;
+  // The tensor tells its own type.
+  output.type = undefined;
+  node.graph!.removeNode(node);
+  return true;
 }

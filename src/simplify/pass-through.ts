@@ -11,9 +11,7 @@ import { replaceValue, whyNotReplace } from './edit.js';
  * Which input the node's first output equals: its index; undefined when the node does something;
  * a reason when it does nothing but has to stay.
  */
-export type PassThroughRule = (
-  node: Node,
-) => Promise<Verdict> | Verdict;
+export type PassThroughRule = (node: Node) => Promise<Verdict> | Verdict;
 
 export type Verdict = number | undefined | { readonly reason: string };
 

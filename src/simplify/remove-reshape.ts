@@ -4,7 +4,7 @@
  */
 import type { Node } from '../graph/node.js';
 import type { Dim } from '../graph/value-type.js';
-import { constantNumbers, knownDims, listOf, staticDims } from './known.js';
+import { knownDims, listOf, staticDims } from './known.js';
 import { definePassThrough } from './pass-through.js';
 
 export const removeReshape = definePassThrough({
@@ -49,9 +49,13 @@ function keepsDims(node: Node): boolean {
   if (!before || before.length !== after?.length) return false;
   const open = before.filter((dim, axis) => dim === undefined || dim !== after[axis]);
   if (open.length === 0) return true;
-  const differs = before.some((dim, axis) => isNumber(dim) && isNumber(after[axis]) && dim !== after[axis]);
+  const differs = before.some(
+    (dim, axis) => isNumber(dim) && isNumber(after[axis]) && dim !== after[axis],
+  );
   // With a dim of zero the counts agree whatever the other dims are.
-  const noZero = before.every((dim, axis) => dim === after[axis] ? isNumber(dim) && dim > 0 : true);
+  const noZero = before.every((dim, axis) =>
+    dim === after[axis] ? isNumber(dim) && dim > 0 : true,
+  );
   return open.length === 1 && !differs && noZero;
 }
 
