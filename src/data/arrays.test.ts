@@ -45,7 +45,7 @@ const tensors = fc
 
 /** A npy file as NumPy writes it, with a header of choice. */
 function npy(header: string, data: Uint8Array): Uint8Array {
-  const text = new TextEncoder().encode(header.padEnd(117) + '\n');
+  const text = new TextEncoder().encode(`${header.padEnd(117)}\n`);
   return Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, text.length, 0, ...text, ...data);
 }
 

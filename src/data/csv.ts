@@ -44,8 +44,8 @@ export function parseCsv(
 
 /** The separator that the first line uses most, outside of quotes. */
 function findSeparator(text: string): string {
-  const end = text.indexOf('\n');
-  const line = (end < 0 ? text : text.slice(0, end)).replace(/"[^"]*"/g, '');
+  const start = text.slice(0, 1 << 16).replace(/"[^"]*"?/g, '');
+  const line = start.replace(/^[\r\n]+/, '').split('\n')[0]!;
   const count = (separator: string) => line.split(separator).length;
   return [',', ';', '\t'].reduce((best, next) => (count(next) > count(best) ? next : best));
 }

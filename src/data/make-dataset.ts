@@ -39,7 +39,7 @@ export async function makeDataset(
     name: source.name,
     size: source.size,
     hasLabels: source.hasLabels,
-    classes: source.classes,
+    classes: mapClasses(source.classes, preprocess),
     parts: source.parts,
     preprocessing: describePreprocess(preprocess),
     notes: [...source.notes, ...notes],
@@ -81,6 +81,14 @@ function mapLabel({ id, label }: RawSample, { labelMap }: Preprocess): number | 
       `data: label ${label} of sample "${id}" is not in "labelMap", which has ${labelMap.length} entries`,
     );
   }
+  return mapped;
+}
+
+/** Class names move with their labels. */
+function mapClasses(classes: readonly string[] | undefined, { labelMap }: Preprocess) {
+  if (!classes || labelMap == null) return classes;
+  const mapped = new Array<string>(Math.max(...labelMap) + 1).fill('');
+  labelMap.forEach((to, from) => void (mapped[to] = classes[from] ?? ''));
   return mapped;
 }
 

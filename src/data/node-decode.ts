@@ -12,7 +12,7 @@ type Sharp = typeof import('sharp').default;
 let loading: Promise<Sharp | undefined> | undefined;
 
 /** sharp's function, or undefined when it is not installed. Throws when it is but does not load. */
-export function loadSharp(): Promise<Sharp | undefined> {
+function loadSharp(): Promise<Sharp | undefined> {
   loading ??= import('sharp').then(
     (module) => module.default,
     (cause) => {

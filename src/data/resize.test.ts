@@ -88,6 +88,8 @@ describe('resizeImage', () => {
       [31, 8],
     ] as const) {
       const image = noise(29, 23, 3);
+      // Within 64..191 bicubic overshoot is not clamped, which the oracle would not do.
+      image.data.forEach((x, i) => void (image.data[i] = 64 + (x >> 1)));
       const expected = await oracle(image, height, width, theirs, true);
       const actual = resizeImage(image, [height, width], ours).data;
       let worst = 0;
@@ -95,9 +97,8 @@ describe('resizeImage', () => {
         const plane = expected[(i % 3) * height * width + Math.floor(i / 3)]!;
         worst = Math.max(worst, Math.abs(actual[i]! - Math.min(255, Math.max(0, plane))));
       }
-      // Bytes are rounded between the passes and at the end; bicubic also clamps between them.
-      console.log(ours, height, width, worst);
-      expect(worst).toBeLessThan(ours === 'bicubic' ? 12 : 1.5);
+      // Bytes are rounded between the passes and at the end.
+      expect(worst).toBeLessThan(1.5);
     }
   });
 

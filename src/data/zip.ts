@@ -97,7 +97,10 @@ function readEntry(bytes: Uint8Array, at: number, source: ByteSource) {
   const unpacked = field(at + 24);
   const packed = field(at + 20);
   const entry: Entry = {
-    path: new TextDecoder().decode(bytes.subarray(at + 46, extraAt)).replaceAll('\\', '/'),
+    path: new TextDecoder()
+      .decode(bytes.subarray(at + 46, extraAt))
+      .replaceAll('\\', '/')
+      .replace(/^(\.?\/)+/, ''),
     flags: view.getUint16(at + 8, true),
     method: view.getUint16(at + 10, true),
     crc: view.getUint32(at + 16, true),

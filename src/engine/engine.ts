@@ -130,7 +130,7 @@ export interface Engine {
   ): Promise<ProfileRow[]>;
   /**
    * The bytes of the model as the runtime rewrote it at this level: the oracle of "was it fused?".
-   * When the weights exceed what one protobuf can hold, they are referenced but not included.
+   * Weights in external files, and those beyond what one protobuf can hold, are referenced only.
    */
   optimized(model: ModelSource, options?: SessionOptions): Promise<Uint8Array>;
   /** Measured in a process of its own; absent where the platform cannot tell. */

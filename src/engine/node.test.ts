@@ -327,7 +327,7 @@ describe('the thread', () => {
       ticks++;
       if (running) setImmediate(tick);
     };
-    const run = session.run(loopFeeds(200)).finally(() => {
+    const run = session.run(loopFeeds(1000)).finally(() => {
       running = false;
     });
     setImmediate(tick);

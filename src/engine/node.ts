@@ -1,6 +1,7 @@
 /**
  * The engine over onnxruntime-node. Everything native happens in one worker thread, since a run
  * in onnxruntime-node blocks the event loop of its thread; this file turns calls into requests.
+ * A call costs about 0.1 ms besides the run: two changes of thread, and a copy of the feeds.
  *
  * Idle threads: with the runtime's default they go on spinning after a run, and several live
  * sessions then fight for the cores. MobileNetV2 on two cores, ms per run: spinning 5 with one

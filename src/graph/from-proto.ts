@@ -30,13 +30,14 @@ const maxDepth = 64;
 
 /** Throws `invalid-model`. Does not read weights. */
 export function modelFromProto(proto: ModelProto, readTensor: TensorReader): Model {
+  if (!proto.graph) throw new PareError('invalid-model', 'graph: the model holds no graph');
   const model = new Model({
     irVersion: Number(proto.irVersion),
     opsets: opsetsFrom(proto.opsetImport),
-    graph: new Graph(proto.graph?.name ?? ''),
+    graph: new Graph(proto.graph.name),
   });
   for (const { key, value } of proto.metadataProps) model.metadata.set(key, value);
-  fillGraph(model.graph, proto.graph!, readTensor, 0);
+  fillGraph(model.graph, proto.graph, readTensor, 0);
   for (const fn of proto.functions) model.functions.push(functionFrom(fn, model, readTensor));
   delete (proto as { graph?: GraphProto }).graph;
   proto.functions = [];
@@ -72,14 +73,14 @@ function fillGraph(graph: Graph, proto: GraphProto, readTensor: TensorReader, de
   for (const sparse of proto.sparseInitializer) {
     const name = sparse.values?.name ?? '';
     const value = ownValue(graph, name) ?? graph.addValue(name);
+    if (value.initializer ?? value.sparse) throw twice(name);
     value.sparse = sparse;
+    describe(value, infos.get(name));
   }
   fillNodes(graph, proto.node, infos, readTensor, depth);
   for (const output of proto.output) {
     const value = ownValue(graph, output.name);
-    if (!value) {
-      throw new PareError('invalid-model', `graph: the output "${output.name}" is made by no node`);
-    }
+    if (!value) throw missingOutput(graph, output.name);
     graph.outputs.push(value);
     // A type that stands on the output wins over value_info.
     if (output.type ?? !value.type) describe(value, output);
@@ -292,6 +293,20 @@ function describe(value: Value, info: ValueInfoProto | undefined): void {
   if (!info) return;
   value.origin = info;
   value.type = typeFromProto(info.type) ?? value.type;
+}
+
+function missingOutput(graph: Graph, name: string): PareError {
+  const outside = graph.find(name) !== undefined;
+  return new PareError(
+    'invalid-model',
+    outside
+      ? `graph: the subgraph "${graph.name}" returns "${name}", which belongs to the graph around it`
+      : `graph: the output "${name}" is made by no node`,
+    {
+      node: graph.owner?.label,
+      hint: outside ? 'put an Identity between the value and the output' : undefined,
+    },
+  );
 }
 
 function twice(name: string, node?: string): PareError {

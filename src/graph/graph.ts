@@ -183,10 +183,8 @@ export class Graph {
       }
     }
     node.setInputs([]);
-    for (const graph of node.subgraphs) {
-      // Captured values must not keep links from nodes that are gone.
-      for (const inner of graph.allNodes()) inner.setInputs([]);
-    }
+    // A subgraph that moved to another node has its owner there.
+    for (const graph of node.subgraphs) if (graph.owner === node) graph.unlink();
     for (const output of [...node.outputs]) if (output) this.#values.delete(output.name);
     this.nodes.remove(node);
     node.graph = undefined;
@@ -205,15 +203,20 @@ export class Graph {
   /**
    * Makes `value` the graph output that `output` was, under the output's name. Returns false,
    * and changes nothing, when `value` cannot take the name: it is an input or an output itself,
-   * or belongs to another scope. (An initializer can: its name is free to change.)
+   * or belongs to another scope, or a subgraph has a value of that name. (An initializer can:
+   * its name is free to change.)
    */
   replaceOutput(output: Value, value: Value): boolean {
-    const at = this.outputs.indexOf(output);
-    if (at < 0) throw new PareError('usage', `graph: "${output.name}" is no output`);
+    if (!output.isOutput || output.graph !== this)
+      throw new PareError('usage', `graph: "${output.name}" is no output`);
     if (value === output) return true;
     if (value.graph !== this || value.isInput || value.isOutput) return false;
     const name = output.name;
-    this.outputs[at] = value;
+    if (this.#isNameInside(name)) return false;
+    // A graph may return one value several times.
+    this.outputs.forEach((each, at) => {
+      if (each === output) this.outputs[at] = value;
+    });
     output.rename(this.freshName(`${name}_before`));
     value.rename(name);
     value.type ??= output.type;
@@ -224,7 +227,8 @@ export class Graph {
   /** @internal Use Value.rename. */
   renameValue(value: Value, name: string): void {
     if (name === value.name) return;
-    if (this.find(name)) throw new PareError('usage', `graph: the name "${name}" is taken`);
+    if (this.find(name) ?? this.#isNameInside(name))
+      throw new PareError('usage', `graph: the name "${name}" is taken`);
     this.#values.delete(value.name);
     value.name = name;
     this.#values.set(name, value);
@@ -236,19 +240,49 @@ export class Graph {
     sortNodes(this);
   }
 
-  #usedNames(): Set<string> {
+  /** @internal For Node.setAttribute: names of a subgraph that joins count as used. */
+  noteNames(joining: Graph): void {
+    const names = this.#top.#names;
+    for (const graph of joining.allGraphs()) {
+      graph.#names = undefined;
+      for (const name of names ? graph.#values.keys() : []) names!.add(name);
+    }
+  }
+
+  /** @internal For subgraphs that leave: the values around them lose their users in here. */
+  unlink(): void {
+    for (const node of this.allNodes()) node.setInputs([]);
+    this.owner = undefined;
+  }
+
+  /** Whether a subgraph inside this graph has a value of this name. */
+  #isNameInside(name: string): boolean {
+    if (!this.#usedNames().has(name)) return false;
+    for (const graph of this.allGraphs()) {
+      if (graph !== this && graph.#values.has(name)) return true;
+    }
+    return false;
+  }
+
+  get #top(): Graph {
     let top: Graph = this;
     while (top.parent) top = top.parent;
-    if (top.#names && (top !== this || this.#namesComplete)) return top.#names;
-    const names = new Set<string>();
-    for (const graph of top.allGraphs()) for (const value of graph.#values.keys()) names.add(value);
-    top.#names = names;
-    top.#namesComplete = true;
-    return names;
+    return top;
+  }
+
+  /** Names of the whole tree of graphs, kept by the graph at its top. */
+  #usedNames(): Set<string> {
+    const top = this.#top;
+    if (!top.#names) {
+      top.#names = new Set();
+      for (const graph of top.allGraphs()) {
+        for (const name of graph.#values.keys()) top.#names.add(name);
+      }
+    }
+    return top.#names;
   }
 
   #names: Set<string> | undefined;
-  #namesComplete = false;
 
   #nodeNames: Set<string> | undefined;
 }

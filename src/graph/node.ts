@@ -107,6 +107,11 @@ export class Node {
         node: this.label,
       });
     }
+    if (value && this.#outputs.some((output, at) => output === value && at !== index)) {
+      throw new PareError('usage', `graph: "${value.name}" is another output already`, {
+        node: this.label,
+      });
+    }
     while (this.#outputs.length <= index) this.#outputs.push(undefined);
     const before = this.#outputs[index];
     if (before && before !== value) before.producer = undefined;
@@ -125,11 +130,18 @@ export class Node {
 
   setAttribute(name: string, value: AttributeInput): void {
     const attribute = toAttribute(value);
+    const graphs = graphsOf(attribute);
+    this.#letGo(name, graphs);
     this.#attributes.set(name, attribute);
-    for (const graph of graphsOf(attribute)) graph.owner = this;
+    for (const graph of graphs) {
+      graph.owner = this;
+      this.graph?.noteNames(graph);
+    }
   }
 
+  /** Subgraphs that only this attribute held lose their links to the values around. */
   removeAttribute(name: string): void {
+    this.#letGo(name, []);
     this.#attributes.delete(name);
   }
 
@@ -181,6 +193,15 @@ export class Node {
 
   toString(): string {
     return `${this.op} "${this.label}"`;
+  }
+
+  /** Values must not keep links from nodes of a subgraph that is gone. */
+  #letGo(name: string, kept: readonly Graph[]): void {
+    const attribute = this.#attributes.get(name);
+    for (const graph of attribute ? graphsOf(attribute) : []) {
+      // A graph that moved to another node has its owner there already.
+      if (graph.owner === this && !kept.includes(graph)) graph.unlink();
+    }
   }
 
   #read(name: string, type: Attribute['type'], fallback: unknown): unknown {

@@ -77,10 +77,11 @@ export function floatText(value: number, bits: 16 | 32 | 64): string {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
   if (Object.is(value, -0)) return '-0';
-  if (bits === 64 || Number.isInteger(value)) return String(value);
+  const size = Math.abs(value);
+  if (bits === 64 || (Number.isInteger(value) && size < 2 ** 24)) return String(value);
   const single = Math.fround(value);
-  // Six digits always survive a float32, nine always suffice.
-  for (let digits = 6; digits < 9; digits++) {
+  // Up to six digits survive a float32, unless it is subnormal; nine always suffice.
+  for (let digits = size < 2 ** -126 ? 1 : 6; digits < 9; digits++) {
     const short = Number(single.toPrecision(digits));
     if (Math.fround(short) === single) return String(short);
   }

@@ -99,8 +99,9 @@ function valueToProto(value: Value): ValueInfoProto {
     : create(ValueInfoProtoSchema);
   proto.name = value.name;
   // An unchanged type keeps its message, and with it what pare does not model (denotations).
-  if (value.type && !sameType(value.type, typeFromProto(proto.type))) {
-    proto.type = typeToProto(value.type);
+  if (!sameType(value.type, typeFromProto(proto.type))) {
+    if (value.type) proto.type = typeToProto(value.type);
+    else delete proto.type;
   }
   return proto;
 }
@@ -108,9 +109,10 @@ function valueToProto(value: Value): ValueInfoProto {
 function nodeToProto(node: Node, writeTensor: TensorWriter): NodeProto {
   const proto = node.origin ? clone(NodeProtoSchema, node.origin) : create(NodeProtoSchema);
   proto.opType = node.opType;
-  if (node.name !== '') proto.name = node.name;
-  if (node.domain !== '') proto.domain = node.domain;
-  if (node.overload !== '') proto.overload = node.overload;
+  // An empty text that was never set stays unset.
+  if (proto.name !== node.name) proto.name = node.name;
+  if (proto.domain !== node.domain) proto.domain = node.domain;
+  if (proto.overload !== node.overload) proto.overload = node.overload;
   proto.input = node.inputs.map((value) => value?.name ?? '');
   proto.output = node.outputs.map((value) => value?.name ?? '');
   proto.attribute = Array.from(node.attributes, ([name, attribute]) =>
@@ -177,7 +179,7 @@ function functionToProto(fn: ModelFunction, writeTensor: TensorWriter): Function
   const proto = fn.origin ? clone(FunctionProtoSchema, fn.origin) : create(FunctionProtoSchema);
   proto.name = fn.name;
   proto.domain = fn.domain;
-  if (fn.overload !== '') proto.overload = fn.overload;
+  if (proto.overload !== fn.overload) proto.overload = fn.overload;
   proto.input = fn.body.inputs.map(({ name }) => name);
   proto.output = fn.body.outputs.map(({ name }) => name);
   proto.attribute = [...fn.attributes];

@@ -30,8 +30,10 @@ export function predict(task: Task, sample: Sample, outputs: SampleOutputs): Pre
   const output = outputs[task.output]!;
   const scores = numbersOf(output);
   if (task.name === 'classification') {
-    if (scores.length !== task.classes) throw unlikeFirst(task.output, output, sample, task.classes);
-    const target = sample.label === undefined ? -1 : checkTarget(sample.label, task.classes, sample, 'label');
+    if (scores.length !== task.classes)
+      throw unlikeFirst(task.output, output, sample, task.classes);
+    const target =
+      sample.label === undefined ? -1 : checkTarget(sample.label, task.classes, sample, 'label');
     return score(scores, task.classes, Int32Array.of(target), false);
   }
   const ids = idsOf(sample, task.input);

@@ -16,7 +16,7 @@ import {
   type SampleOutputs,
   type SampleRunner,
 } from './sample-runner.js';
-import { chooseTask, type TaskOptions } from './task.js';
+import { chooseTask, type Task, type TaskOptions } from './task.js';
 
 export interface Variant extends Omit<NamedModel, 'source'> {
   /** A function makes the model when its turn comes and lets go of it after. */
@@ -63,9 +63,12 @@ export async function* measureVariants(
   const original = await ReferenceOutputs.open(reference, samples, engine, options);
   let done = 0;
   try {
+    // Before the first variant, so that a reference that does not run is not blamed on one.
+    const [expected] = await original.chunk(0);
+    const scored = chooseTask(original.runner, samples[0]!, expected!, options);
     for await (const variant of variants) {
       throwIfAborted(signal);
-      yield await measure(variant, original, samples, engine, options);
+      yield await measure(variant, original, scored, samples, engine, options);
       task.update(++done, variant.name);
     }
   } finally {
@@ -77,6 +80,7 @@ export async function* measureVariants(
 async function measure(
   variant: Variant,
   original: ReferenceOutputs,
+  task: Task,
   samples: readonly Sample[],
   engine: Engine,
   options: SensitivityOptions,
@@ -84,11 +88,8 @@ async function measure(
   const { name } = variant;
   let runner: SampleRunner | undefined;
   try {
-    const source =
-      typeof variant.source === 'function' ? await variant.source() : variant.source;
+    const source = typeof variant.source === 'function' ? await variant.source() : variant.source;
     runner = await openRunner(engine, { ...variant, source }, options);
-    const expected = await original.chunk(0);
-    const task = chooseTask(original.runner, samples[0]!, expected[0]!, options);
     const hasLabels = samples.some(({ label }) => label !== undefined);
     const counter = createCounter(runner, task, original.runner.name, { hasLabels });
     for (let start = 0; start < samples.length; start += chunkSamples) {

@@ -48,7 +48,10 @@ export function chooseTask(
   const candidates = candidateOutputs(runner, outputs, options.output);
   const tokenInput = findTokenInput(runner.dataPorts, sample, options.tokens);
   if (options.task === 'generic') return { name: 'generic', output: candidates[0]!.name };
-  if (options.task !== 'classification' && (options.task === 'tokens' || sample.label === undefined)) {
+  if (
+    options.task !== 'classification' &&
+    (options.task === 'tokens' || sample.label === undefined)
+  ) {
     const task = tokenInput && asTokens(candidates, tokenInput, options.task === 'tokens');
     if (task) return task;
     if (options.task === 'tokens') throw unfit('tokens', '[len, vocabulary]', candidates);
@@ -75,7 +78,8 @@ function candidateOutputs(
 ): Candidate[] {
   const all = runner.outputs.map(({ name }) => ({ name, tensor: outputs[name]! }));
   if (chosen === undefined) {
-    const rank = ({ tensor }: Candidate) => (isFloat(tensor) ? (tensor.dims.length > 0 ? 0 : 1) : 2);
+    const rank = ({ tensor }: Candidate) =>
+      isFloat(tensor) ? (tensor.dims.length > 0 ? 0 : 1) : 2;
     return all.sort((a, b) => rank(a) - rank(b));
   }
   const found = all.filter(({ name }) => name === chosen);
@@ -119,7 +123,8 @@ function asTokens(
     const [length, vocabulary] = tensor.dims.slice(-2);
     const fits = isFloat(tensor) && tensor.dims.length >= 2 && length === ids.data.length;
     if (!fits || vocabulary === undefined || vocabulary < 2) continue;
-    if (asked || idsFit(ids, vocabulary)) return { name: 'tokens', output: name, input, vocabulary };
+    if (asked || idsFit(ids, vocabulary))
+      return { name: 'tokens', output: name, input, vocabulary };
   }
   return undefined;
 }

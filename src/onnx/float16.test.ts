@@ -30,9 +30,9 @@ describe('float16', () => {
     const codes = Uint16Array.from({ length: 65536 }, (_, code) => code);
     const back = float32ToFloat16(float16ToFloat32(codes));
     for (const code of codes) {
-      const isNaN = (code & 0x7fff) > 0x7c00;
+      const notANumber = (code & 0x7fff) > 0x7c00;
       // JavaScript may change the payload of a NaN, its being one must stay.
-      if (isNaN) expect(back[code]! & 0x7fff).toBeGreaterThan(0x7c00);
+      if (notANumber) expect(back[code]! & 0x7fff).toBeGreaterThan(0x7c00);
       else if (back[code] !== code) expect(back[code]).toBe(code);
     }
   });

@@ -1,76 +1,98 @@
 /**
- * A file on disk as a ByteSource: one open handle, reads by range. Does not read ahead.
+ * Bytes of a file, read by position when they are asked for: a model larger than memory passes
+ * through. The file stays open until `close`.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { PareError } from '../errors.js';
+import { messageOf, PareError } from '../errors.js';
 import { type ByteSource, checkRange } from './byte-source.js';
 
-/** One system call; the kernel takes at most 2 GiB. */
-const maxReadBytes = 256 * 1024 * 1024;
+/** One read carries at most this: Node and Linux stop at 2 GiB. */
+const maxBytes = 2 ** 30;
+
+export interface FileSource extends ByteSource {
+  close(): Promise<void>;
+}
 
 /**
- * Opens a file for reading. Throws PareError `io` when it is missing, unreadable or no file, and
- * from `slice` when it became shorter. Close it when nothing is read from it any more.
- * @example const source = await nodeFileSource('model.onnx');
+ * Opens a file for reading. Throws PareError `io` when it is missing, a folder, or not readable.
+ *
+ * @example
+ * const source = await nodeFileSource('model.onnx');
+ * try { const model = await loadModel(source); } finally { await source.close(); }
  */
-export async function nodeFileSource(
-  path: string,
-): Promise<ByteSource & { close(): Promise<void> }> {
-  const handle = await openFile(path);
-  const { size } = await handle.stat();
-  const source: ByteSource & { close(): Promise<void> } = {
+export async function nodeFileSource(path: string): Promise<FileSource> {
+  const handle = await open(path, 'r').catch((error) => {
+    throw readError(path, error);
+  });
+  try {
+    const info = await handle.stat();
+    if (!info.isFile()) {
+      const kind = info.isDirectory() ? 'this is a folder, not a file' : 'this is not a regular file';
+      throw new PareError('io', `read: ${kind}`, { file: path });
+    }
+    return fileSource(path, handle, info.size);
+  } catch (error) {
+    await handle.close();
+    throw readError(path, error);
+  }
+}
+
+function fileSource(path: string, handle: FileHandle, byteLength: number): FileSource {
+  const source: FileSource = {
     name: path,
-    byteLength: size,
+    byteLength,
     async slice(start, end) {
       checkRange(source, start, end);
-      return readRange(handle, path, start, end);
+      try {
+        const bytes = new Uint8Array(end - start);
+        await readInto(bytes, handle, start, path);
+        return bytes;
+      } catch (error) {
+        throw readError(path, error);
+      }
     },
     close: () => handle.close(),
   };
   return source;
 }
 
-async function openFile(path: string): Promise<FileHandle> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(path, 'r');
-    if ((await handle.stat()).isFile()) return handle;
-  } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new PareError('io', missing ? 'read: no such file' : 'read: cannot open the file', {
-      file: path,
-      cause,
-    });
-  }
-  await handle.close();
-  throw new PareError('io', 'read: not a regular file', { file: path });
-}
-
-async function readRange(
+async function readInto(
+  bytes: Uint8Array,
   handle: FileHandle,
-  path: string,
   start: number,
-  end: number,
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(end - start);
-  for (let at = 0; at < bytes.length; ) {
-    const length = Math.min(maxReadBytes, bytes.length - at);
-    const { bytesRead } = await handle.read(bytes, at, length, start + at).catch((cause) => {
-      throw new PareError('io', `read: bytes ${start} to ${end} cannot be read`, {
-        file: path,
-        cause,
-      });
-    });
+  path: string,
+): Promise<void> {
+  for (let at = 0; at < bytes.byteLength; ) {
+    const length = Math.min(maxBytes, bytes.byteLength - at);
+    const { bytesRead } = await handle.read(bytes, at, length, start + at);
     if (bytesRead === 0) {
       throw new PareError(
         'io',
-        `read: the file ended at byte ${start + at}, it was longer before`,
-        {
-          file: path,
-        },
+        `read: the file ends at byte ${start + at}, ${bytes.byteLength - at} bytes before it should`,
+        { file: path, hint: 'it was cut while it was being read; try again' },
       );
     }
     at += bytesRead;
   }
-  return bytes;
 }
+
+function readError(path: string, error: unknown): PareError {
+  if (error instanceof PareError) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  const text = code === undefined ? messageOf(error) : (reasons[code] ?? messageOf(error));
+  return new PareError('io', `read: ${text}`, {
+    file: path,
+    hint: code === 'ENOENT' ? 'check the path; it is relative to the working directory' : undefined,
+    cause: error,
+  });
+}
+
+const reasons: Readonly<Record<string, string>> = Object.freeze({
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  EISDIR: 'this is a folder, not a file',
+  EACCES: 'no permission to read',
+  EPERM: 'no permission to read',
+  EMFILE: 'too many open files',
+  ELOOP: 'symbolic links that point in a circle',
+});

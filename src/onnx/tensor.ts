@@ -182,8 +182,7 @@ function decode(dataType: DataType, count: number, bytes: Uint8Array): TypedArra
   }
   if (bits < 8) return unpackBits(bytes, count, bits, kind === 'signed');
   // Not bytes.slice(): the slice of a Node Buffer is a view, as unaligned as before.
-  const aligned =
-    bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
+  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
   return new array(aligned.buffer, aligned.byteOffset, count);
 }
 

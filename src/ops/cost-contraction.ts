@@ -107,7 +107,8 @@ function outputIndices(
   sizes: IndexSizes,
 ): string[] {
   const ellipsis = [...sizes.keys()].filter((name) => name.startsWith('...'));
-  if (right !== undefined) return [...right.replace('...', ''), ...(right.includes('...') ? ellipsis : [])];
+  if (right !== undefined)
+    return [...right.replace('...', ''), ...(right.includes('...') ? ellipsis : [])];
   const flat = indices.flat();
   const once = flat.filter((name) => flat.indexOf(name) === flat.lastIndexOf(name));
   return [...once, ...ellipsis];

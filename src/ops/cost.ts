@@ -115,10 +115,7 @@ function shapesOf(node: Node, types: TypeLookup): NodeShapes {
   };
 }
 
-function totalBytes(
-  values: readonly (Value | undefined)[],
-  types: TypeLookup,
-): number | undefined {
+function totalBytes(values: readonly (Value | undefined)[], types: TypeLookup): number | undefined {
   let bytes = 0;
   for (const value of values) {
     if (!value) continue;
@@ -127,4 +124,9 @@ function totalBytes(
     bytes += byteLengthOf(type.dataType, elementCount(type.dims));
   }
   return bytes;
+}
+
+/** How often the subgraphs of a node run: one of them once, or each an unknown number of times. */
+export function subgraphRuns(node: Node): 'one of them' | 'unknown' {
+  return node.op === 'If' ? 'one of them' : 'unknown';
 }

@@ -9,7 +9,7 @@ import type { Tensor } from '../onnx/tensor.js';
 
 /**
  * - weight: what activations are multiplied with in a contraction, and learned slopes;
- * - embedding: a table that rows are looked up in;
+ * - embedding: a table that rows are looked up in, or that is added by position;
  * - bias: added per channel;
  * - normalization: statistics, scales and shifts of normalization, and per-channel factors;
  * - quantization: scales, zero points and group indices of quantized tensors;
@@ -52,15 +52,27 @@ function row(...rules: (Rule | '')[]): Row {
   return Object.fromEntries([...rules.entries()].filter(([, rule]) => rule !== '')) as Row;
 }
 
-const isNumberTable = ({ dataType, dims }: Tensor) => {
+const isNumberTable = (tensor: Tensor) => isNumeric(tensor) && tensor.dims.length >= 2;
+/** Integers too: a quantized bias is int32. Shapes and ids are int64. */
+const isNumeric = ({ dataType }: Tensor) => {
   const { kind, bits } = dataTypes[dataType];
-  return dims.length >= 2 && (kind === 'float' || bits <= 8) && kind !== 'bool';
+  return kind === 'float' || (bits <= 32 && (kind === 'signed' || kind === 'unsigned'));
 };
-const isVector = ({ dataType, size }: Tensor) => dataTypes[dataType].kind === 'float' && size > 1;
+const longAxes = ({ dims }: Tensor) => dims.filter((dim) => dim > 1);
 
 const table: Rule = (tensor) => (isNumberTable(tensor) ? 'embedding' : 'constant');
-const shift: Rule = (tensor) => (isVector(tensor) ? 'bias' : 'constant');
-const factor: Rule = (tensor) => (isVector(tensor) ? 'normalization' : 'constant');
+/**
+ * What is added along one axis is a bias, along several a learned table of positions. But a
+ * square is an attention mask, which exporters store at the longest length and slice.
+ */
+const shift: Rule = (tensor) => {
+  const axes = isNumeric(tensor) ? longAxes(tensor) : [];
+  if (axes.length < 2) return axes.length === 0 ? 'constant' : 'bias';
+  return axes.length === 2 && axes[0] === axes[1] ? 'constant' : 'embedding';
+};
+/** Along several axes it is a table of angles or a mask. */
+const factor: Rule = (tensor) =>
+  isNumeric(tensor) && longAxes(tensor).length === 1 ? 'normalization' : 'constant';
 const q = 'quantization';
 const n = 'normalization';
 
@@ -140,15 +152,7 @@ const rows: Readonly<Record<string, Row>> = Object.freeze({
   'com.microsoft:QAttention': row('', 'weight', 'bias', q, q, '', q, q),
   'com.microsoft:MultiHeadAttention': { 3: 'bias' },
   'com.microsoft:GatherBlockQuantized': row('embedding', '', q, q),
-  'com.microsoft:EmbedLayerNormalization': row(
-    '',
-    '',
-    'embedding',
-    'embedding',
-    'embedding',
-    n,
-    n,
-  ),
+  'com.microsoft:EmbedLayerNormalization': row('', '', 'embedding', 'embedding', 'embedding', n, n),
   'com.microsoft:SkipLayerNormalization': skip,
   'com.microsoft:SkipSimplifiedLayerNormalization': row('', '', n, 'bias'),
   'com.microsoft:GroupNorm': affine,

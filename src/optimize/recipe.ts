@@ -19,24 +19,20 @@ type StepRunner = (
   model: Model,
   options: Step['options'],
   context: Partial<PassContext>,
-) => Promise<{ model: Model; reports: readonly PassReport[] }>;
+) => Promise<{ model: Model; report: PassReport }>;
 
 const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
-  simplify: async (model, options, context) => {
-    const result = await simplify(model, options, context);
-    return { model: result.model, reports: result.report.passes };
-  },
-  ...Object.fromEntries(schemes.map((scheme) => [scheme.name, runnerOf(scheme)])),
+  simplify,
+  ...Object.fromEntries(
+    schemes.map((scheme) => [scheme.name, runnerOf(scheme as unknown as Pass)]),
+  ),
 });
 
 function runnerOf(pass: Pass): StepRunner {
-  return async (model, options, context) => {
-    const result = await applyPass(model, pass, options, context);
-    return { model: result.model, reports: [result.report] };
-  };
+  return (model, options, context) => applyPass(model, pass, options, context);
 }
 
-/** Runs the steps in order on copies. Throws `usage` for a step that this version does not know. */
+/** Runs the steps in order on copies; one report per step. Throws `usage` for a step that this version does not know. */
 export async function runRecipe(
   model: Model,
   recipe: Recipe,
@@ -53,7 +49,7 @@ export async function runRecipe(
     }
     const result = await runner(current, step.options, context);
     current = result.model;
-    reports.push(...result.reports);
+    reports.push(result.report);
   }
   return { model: current, reports };
 }

@@ -6,9 +6,10 @@ import { throwIfAborted } from '../errors.js';
 import { removeDead } from '../graph/dead.js';
 import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
-import { upgradeOpset } from '../graph/opset/upgrade.js';
+import { raiseOpset } from '../graph/opset/upgrade.js';
 import { type PassContext, ReportBuilder } from '../pass.js';
 import { checkPatterns, nodeMatcher } from '../pattern.js';
+import { dropWeightInputs } from '../simplify/drop-weight-inputs.js';
 import { type RewriteResult, Rewriter } from './rewriter.js';
 
 export interface SchemeOptions {
@@ -35,7 +36,9 @@ export async function runScheme<Options extends SchemeOptions>(
   checkPatterns(options.exclude, model.allNodes(), 'exclude');
   const included = nodeMatcher(options.include);
   const excluded = nodeMatcher(options.exclude);
-  await raiseOpset(model, opset, report, context);
+  // New initializers are no graph inputs, which only IR 4 and later allow.
+  report.notes.push(...(await dropWeightInputs.run(model, {}, context)).notes);
+  report.notes.push(...(await raiseOpset(model, opset, context)).notes);
   const rewriter = new Rewriter(model);
   const nodes = [...model.graph.allNodes()];
   const task = context.progress.task('quantize weights', nodes.length);
@@ -62,17 +65,4 @@ export async function runScheme<Options extends SchemeOptions>(
   }
   if (report.changed.length > 0) removeDead(model.graph);
   return report;
-}
-
-async function raiseOpset(
-  model: Model,
-  needed: number,
-  report: ReportBuilder,
-  context: PassContext,
-): Promise<void> {
-  const opset = model.opsets.get('') ?? 1;
-  if (opset >= needed) return;
-  const upgrade = await upgradeOpset(model, needed, context);
-  report.note(`opset raised from ${opset} to ${needed} by conversion`);
-  report.notes.push(...upgrade.notes);
 }

@@ -112,9 +112,8 @@ async function storeWeight(
     return weight.dataType === 'float' ? value : rewriter.cast(node, value, weight.dataType);
   });
   node.setInput(input.index, float);
-  return {
-    done: `int8 weight [${weight.dims.join(',')}] per ${axis === undefined ? 'tensor' : 'channel'}`,
-  };
+  const scales = axis === undefined ? 'tensor' : 'channel';
+  return { done: `int8 weight [${weight.dims.join(',')}] per ${scales}, form ${options.form}` };
 }
 
 function toFloat(

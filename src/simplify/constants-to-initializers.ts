@@ -6,7 +6,7 @@ import * as z from 'zod/mini';
 import type { Node } from '../graph/node.js';
 import { Tensor } from '../onnx/tensor.js';
 import { definePass, ReportBuilder } from '../pass.js';
-import { inFunction } from './edit.js';
+import { inFunction, makeConstant } from './edit.js';
 
 export const constantsToInitializers = definePass({
   name: 'constants-to-initializers',
@@ -26,9 +26,8 @@ export const constantsToInitializers = definePass({
           report.skip(node, 'a graph output returns it');
         } else {
           report.change(node, 'made an initializer');
-          node.setOutput(0, undefined);
+          makeConstant(output, tensor);
           graph.removeNode(node);
-          output.initializer = tensor;
         }
       }
     }

@@ -101,22 +101,25 @@ export function isAnnotationPart(value: Value): boolean {
 }
 
 /**
- * Makes the first output of a node a constant and removes the node. False, and nothing changes,
- * when a graph output returns it, which keeps a node of its own.
+ * Makes an output of a node constant: an initializer of the same name, or, where the graph returns
+ * it, a Constant node, since not every runtime returns initializers. The node itself stays.
  */
-export function replaceByConstant(node: Node, tensor: Tensor): boolean {
-  const output = node.output();
-  if (
-    output.isOutput ||
-    isAnnotated(output) ||
-    node.outputs.some((o) => o && o !== output && !o.isUnused)
-  ) {
-    return false;
+export function makeConstant(output: Value, tensor: Tensor): void {
+  const node = output.producer!;
+  node.setOutput(output.outputIndex, undefined);
+  if (output.isOutput || inFunction(output.graph)) {
+    output.graph.addNode(
+      { opType: 'Constant', inputs: [], outputs: [output], attributes: { value: tensor } },
+      { before: node },
+    );
+    return;
   }
-  node.setOutput(0, undefined);
   output.initializer = tensor;
   // The tensor tells its own type.
   output.type = undefined;
-  node.graph!.removeNode(node);
-  return true;
+}
+
+/** Removes a node when nobody uses what it makes. */
+export function removeIfUnused(node: Node): void {
+  if (node.outputs.every((output) => !output || output.isUnused)) node.graph!.removeNode(node);
 }

@@ -7,7 +7,7 @@ import type { Node } from '../graph/node.js';
 import type { Dim } from '../graph/value-type.js';
 import { Tensor } from '../onnx/tensor.js';
 import { definePass, ReportBuilder } from '../pass.js';
-import { inFunction, replaceByConstant } from './edit.js';
+import { inFunction, isAnnotated, makeConstant } from './edit.js';
 import { constantNumbers, knownDims, listOf } from './known.js';
 
 export const foldShape = definePass({
@@ -21,8 +21,10 @@ export const foldShape = definePass({
       for (const node of graph.nodes) {
         const rule = Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
         const result = rule && (await rule(node));
-        if (!result || !replaceByConstant(node, result)) continue;
+        if (!result || isAnnotated(node.output())) continue;
         report.change(node, `computed as [${await result.numbers()}]`);
+        makeConstant(node.output(), result);
+        graph.removeNode(node);
       }
     }
     return report;

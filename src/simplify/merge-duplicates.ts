@@ -27,9 +27,10 @@ export const mergeDuplicates = definePass({
           if (key !== undefined) first.set(key, node);
           continue;
         }
+        const { label, op } = node;
         const why = merge(node, twin);
         if (why) report.skip(node, `same as ${twin.label}, but ${why}`);
-        else report.change(node, `merged into ${twin.label}`);
+        else report.changed.push({ node: label, op, what: `merged into ${twin.label}` });
       }
     }
     return report;

@@ -35,9 +35,11 @@ export function definePassThrough({ name, summary, rules }: PassThrough): Pass<t
           if (!Object.hasOwn(rules, node.op)) continue;
           const verdict = await rules[node.op]!(node);
           if (verdict === undefined) continue;
+          // Replacing an output of the graph renames the one that leaves.
+          const { label, op } = node;
           const why = typeof verdict === 'object' ? verdict.reason : removeAt(node, verdict);
           if (why) report.skip(node, why);
-          else report.change(node, 'removed');
+          else report.changed.push({ node: label, op, what: 'removed' });
         }
       }
       return report;

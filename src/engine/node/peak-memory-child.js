@@ -36,6 +36,9 @@ function baselineBytes() {
   }
 }
 
+// See worker.js: the native side cannot read a Float16Array.
+Reflect.deleteProperty(globalThis, 'Float16Array');
+
 /** @param {PeakRequest} request @returns {Promise<PeakReply>} */
 async function measure({ path, feeds, options, runs }) {
   const ort = await import('onnxruntime-node');

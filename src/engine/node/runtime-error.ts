@@ -4,10 +4,11 @@
  */
 import { PareError } from '../../errors.js';
 
+/** The function after a source line of the runtime: a signature with its types, or only a name. */
 const boilerplate: readonly RegExp[] = [
   /^Error: /,
-  // '/onnxruntime_src/onnxruntime/core/framework/x.cc:123 onnxruntime::common::Status f(...) '
   /\S*\/onnxruntime\/\S+\.(?:cc|h|cpp):\d+\s+(?:[^\s(]+\s+)*?[\w:~<>]+\([^)]*\)(?:\s+const)?\s*(?:\[[^\]]*\]\s*)?/g,
+  /\b\w+\.(?:cc|h|cpp):\d+\s+\w+\s+/g,
   /Non-zero status code returned while /g,
   /Status Message: /g,
   /Exception caught: /g,
@@ -27,8 +28,14 @@ const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
     /external (?:data|initializer)|External data path/i,
     'the file of external weights is missing, moved or too short; it lies beside its model',
   ],
-  [/Protobuf parsing failed/i, 'the bytes are not an ONNX model, or only a part of one'],
-  [/Unsupported model IR version/i, 'the model is newer than the runtime; update onnxruntime-node'],
+  [
+    /Protobuf parsing failed|Model data pointer is null/i,
+    'the bytes are not an ONNX model, or only a part of one',
+  ],
+  [
+    /Unsupported model IR version|Opset \d+ is under development/i,
+    'the model is newer than the runtime; update onnxruntime-node',
+  ],
   [/Got invalid dimensions|INVALID_ARGUMENT.*[Ss]hape/, 'compare the feeds with session.inputs'],
   [/bad_alloc|Failed to allocate|out of memory/i, 'not enough memory; use a smaller batch'],
   [/the session is released/, 'the session was released before; create another one'],
@@ -39,16 +46,16 @@ const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
  * @example
  * throw runtimeError('run', 'Non-zero status code returned while running Conv node. Name:"c1" ...');
  */
-export function runtimeError(label: string, message: string, file?: string): PareError {
+export function runtimeError(label: string, message: string): PareError {
   let text = message;
   for (const pattern of boilerplate) text = text.replace(pattern, '');
   text = text.replace(/\s+/g, ' ').trim();
   const node = /\bName:\s?'([^']+)'/.exec(text)?.[1];
+  text = text.replace(/^running (\S+) node\. Name:\s?'[^']*'\s*/, '$1: ');
   const hint = hints.find(([pattern]) => pattern.test(message))?.[1];
   return new PareError('engine', `${label}: ${text || 'failed without a message'}`, {
     node,
     hint,
-    file,
     cause: message === text ? undefined : message,
   });
 }

@@ -4,7 +4,7 @@
  * Knows the protocol and nothing of models or tensors.
  */
 import { Worker } from 'node:worker_threads';
-import { PareError, throwIfAborted } from '../../errors.js';
+import { messageOf, PareError, throwIfAborted } from '../../errors.js';
 import type { FromWorker, Kind, Protocol, ToWorker, WorkerStart } from './protocol.js';
 import { runtimeError } from './runtime-error.js';
 
@@ -58,7 +58,8 @@ export class WorkerHost {
         if (message.kind === 'ready') resolve(message.version);
         else reject(missingRuntime(message.kind === 'failed' ? message.message : message.kind));
       });
-      worker.once('error', (error) => reject(missingRuntime(String(error))));
+      worker.on('error', (error) => reject(missingRuntime(messageOf(error))));
+      worker.once('exit', (code) => reject(missingRuntime(`the worker ended with code ${code}`)));
     }).catch(async (error) => {
       await worker.terminate();
       throw error;
@@ -77,8 +78,7 @@ export class WorkerHost {
         resolve();
       });
     });
-    worker.removeAllListeners('error');
-    worker.on('error', (error) => this.#fail(runtimeError('engine', String(error))));
+    worker.on('error', (error) => this.#fail(runtimeError('engine', messageOf(error))));
     worker.on('message', (message: FromWorker) => this.#receive(message));
     worker.unref();
     alive.add(this);
@@ -156,7 +156,7 @@ export class WorkerHost {
     try {
       this.#worker.postMessage(next.message as ToWorker, [...(next.options.transfer ?? [])]);
     } catch (error) {
-      this.#settle((pending) => pending.reject(runtimeError(next.options.label, String(error))));
+      this.#settle((pending) => pending.reject(runtimeError(next.options.label, messageOf(error))));
     }
   }
 
@@ -203,14 +203,14 @@ export class WorkerHost {
   }
 
   /** For the exit of the process: lets the native call under way end, and no other begin. */
-  static stopNative(host: WorkerHost): void {
-    Atomics.store(host.#state, STOPPING, 1);
-    Atomics.wait(host.#state, BUSY, 1, exitWaitMs);
+  stopNative(): void {
+    Atomics.store(this.#state, STOPPING, 1);
+    Atomics.wait(this.#state, BUSY, 1, exitWaitMs);
   }
 }
 
 function stopAll(): void {
-  for (const host of alive) WorkerHost.stopNative(host);
+  for (const host of alive) host.stopNative();
 }
 
 function abortedError({ label, signal }: RequestOptions): PareError {

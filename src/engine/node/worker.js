@@ -46,6 +46,10 @@ async function native(call) {
   }
 }
 
+// Where there is a Float16Array (Node 24 on), ORT takes and gives float16 in it, but its native side
+// reads such an array as empty (1.30). Without one it uses Uint16Array, as on Node 20.
+Reflect.deleteProperty(globalThis, 'Float16Array');
+
 /** @type {typeof import('onnxruntime-node') | undefined} */
 let ort;
 try {
@@ -181,10 +185,7 @@ function tensorsOf(feeds) {
 /** @param {Tensor} tensor @returns {WireTensor['data']} */
 function dataOf(tensor) {
   // ORT declares the data of each type by itself; all of them are on this side of the border.
-  const data = /** @type {any} */ (tensor.data);
-  if (tensor.type !== 'float16') return data;
-  // Float16Array from Node 24 on, Uint16Array before; the bits are the same.
-  return new Uint16Array(data.buffer, data.byteOffset, data.length);
+  return /** @type {any} */ (tensor.data);
 }
 
 /** @param {WireTensor[]} tensors */

@@ -1,0 +1,86 @@
+/**
+ * Candidates of `optimize`: made from recipes, encoded, told apart. Measures nothing.
+ */
+import type { ModelSource } from '../engine/engine.js';
+import { modelSource } from '../engine/model-source.js';
+import { throwIfAborted } from '../errors.js';
+import type { Model } from '../graph/model.js';
+import type { PassContext, PassReport } from '../pass.js';
+import { type Recipe, runRecipe } from './recipe.js';
+import type { CandidateSpec } from './targets.js';
+
+export interface Candidate {
+  readonly name: string;
+  readonly why: string;
+  readonly recipe: Recipe;
+  readonly model: Model;
+  readonly source: ModelSource;
+  readonly sizeBytes: number;
+  /** One per step of the recipe. */
+  readonly reports: readonly PassReport[];
+}
+
+/** A candidate that was not worth measuring. */
+export interface Dropped {
+  readonly spec: CandidateSpec;
+  readonly reason: string;
+}
+
+/** What made the file, in the file: read back by `pare verify` and `pare inspect`. */
+export const recipeKey = 'pare.recipe';
+export const versionKey = 'pare.version';
+
+export async function makeCandidate(
+  original: Model,
+  spec: Pick<CandidateSpec, 'name' | 'why' | 'recipe'>,
+  version: string,
+  context: Partial<PassContext>,
+): Promise<Candidate> {
+  const { model, reports } = await runRecipe(original, spec.recipe, context);
+  model.metadata.set(versionKey, version);
+  model.metadata.set(recipeKey, JSON.stringify(spec.recipe));
+  const source = await modelSource(model);
+  return { ...spec, model, source, sizeBytes: sizeOfSource(source), reports };
+}
+
+/** Makes all candidates, and drops those that change nothing or equal an earlier one. */
+export async function makeCandidates(
+  original: Model,
+  specs: readonly CandidateSpec[],
+  version: string,
+  context: PassContext,
+): Promise<{ made: Candidate[]; dropped: Dropped[] }> {
+  const task = context.progress.task('make candidates', specs.length);
+  const made: Candidate[] = [];
+  const dropped: Dropped[] = [];
+  const seen = new Map<string, string>();
+  try {
+    for (const [done, spec] of specs.entries()) {
+      throwIfAborted(context.signal);
+      task.update(done, spec.name);
+      const candidate = await makeCandidate(original, spec, version, context);
+      // The first step simplifies and is common to all: what comes after it tells them apart.
+      const changes = candidate.reports.slice(1).map(({ changed }) => changed);
+      const key = JSON.stringify(changes.flat());
+      const twin = seen.get(key);
+      if (changes.length > 0 && changes.flat().length === 0) {
+        dropped.push({ spec, reason: 'the model has nothing that it applies to' });
+      } else if (twin) {
+        dropped.push({ spec, reason: `the same changes as "${twin}"` });
+      } else {
+        seen.set(key, spec.name);
+        made.push(candidate);
+      }
+    }
+  } finally {
+    task.end();
+  }
+  return { made, dropped };
+}
+
+/** Bytes of the model's file and its external data. */
+export function sizeOfSource(source: ModelSource): number {
+  if (!('parts' in source)) throw new TypeError('sizeOfSource takes a model in memory');
+  const parts = [...source.parts, ...[...(source.externalData?.values() ?? [])].flat()];
+  return parts.reduce((sum, part) => sum + part.byteLength, 0);
+}

@@ -1,0 +1,116 @@
+/**
+ * Candidates beside the original: the samples, the timing, and the numbers that decide.
+ */
+import { batches } from '../data/batches.js';
+import type { Dataset } from '../data/dataset.js';
+import { splitDataset } from '../data/split.js';
+import type { Engine, Feeds } from '../engine/engine.js';
+import { PareError } from '../errors.js';
+import { type BenchRow, bench } from '../measure/bench.js';
+import { snrOf } from '../measure/compare-outputs.js';
+import type { Evaluation } from '../measure/evaluation.js';
+import type { NamedModel } from '../measure/named-model.js';
+import type { Progress } from '../progress.js';
+import type { Candidate } from './candidate.js';
+import type { Measured } from './choose.js';
+import type { Quality } from './promise.js';
+
+/** The name of the unchanged model in every measurement. */
+export const originalName = 'original';
+
+/** Most samples that the search for nodes to leave in float looks at. */
+const searchSamples = 64;
+
+export interface ChosenSamples {
+  /** For the search; never among the evaluated ones. */
+  readonly search: Uint32Array;
+  readonly evaluate: Uint32Array;
+}
+
+export function chooseSamples(
+  dataset: Dataset,
+  limit: number | undefined,
+  seed: number,
+): ChosenSamples {
+  if (dataset.size < 2) {
+    throw new PareError('invalid-data', `optimize: ${dataset.size} samples are too few`, {
+      file: dataset.name,
+      hint: 'a hundred or more are needed to tell a loss from chance',
+    });
+  }
+  const search = Math.min(searchSamples, Math.ceil(dataset.size / 4));
+  const { calibrate, evaluate } = splitDataset(dataset, {
+    calibrate: search,
+    seed,
+    ...(limit !== undefined && { evaluate: Math.min(limit, dataset.size - search) }),
+  });
+  return { search: calibrate, evaluate };
+}
+
+/** Feeds of one sample, as the model is deployed: batch 1 where the model allows it. */
+export async function feedsOfSample(
+  dataset: Dataset,
+  engine: Engine,
+  model: NamedModel,
+  index: number,
+): Promise<Feeds> {
+  const session = await engine.createSession(model.source, { optimization: 'disabled' });
+  const { inputs } = session;
+  await session.release();
+  for await (const { feeds } of batches(dataset, inputs, { batchSize: 1, indices: [index] })) {
+    return feeds;
+  }
+  throw new PareError('invalid-data', 'optimize: there is no sample', { file: dataset.name });
+}
+
+export interface TimingContext {
+  readonly engine: Engine;
+  readonly threads: number;
+  readonly rounds: number;
+  readonly memory: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly progress: Progress;
+}
+
+/** Latency rows by name, the original first, all interleaved in one run. */
+export async function timeModels(
+  models: readonly NamedModel[],
+  feeds: Feeds,
+  { engine, threads, ...options }: TimingContext,
+): Promise<Map<string, BenchRow>> {
+  const { rows } = await bench(models, feeds, engine, {
+    ...options,
+    threads: [threads],
+    warmup: 3,
+  });
+  return new Map(rows.map((row) => [row.model, row]));
+}
+
+export function namedModel({ name, source }: Candidate): NamedModel {
+  return { name, source };
+}
+
+/** The numbers that a promise is about. */
+export function qualityOf(evaluation: Evaluation): Quality {
+  const agreement = evaluation.outputs[0]?.agreement;
+  return {
+    drop: evaluation.drop?.points,
+    flips: evaluation.flips ? 100 * evaluation.flips.share : undefined,
+    snr: agreement ? snrOf(agreement) : undefined,
+  };
+}
+
+export function measuredOf(
+  { name, sizeBytes }: Candidate,
+  rows: ReadonlyMap<string, BenchRow>,
+  evaluation?: Evaluation,
+): Measured {
+  const speedUp = rows.get(name)?.speedUp;
+  const [low, high] = speedUp?.interval ?? [speedUp?.ratio, speedUp?.ratio];
+  return {
+    name,
+    sizeBytes,
+    speedUp: speedUp ? { median: speedUp.ratio, low: low!, high: high! } : undefined,
+    quality: evaluation ? qualityOf(evaluation) : {},
+  };
+}

@@ -1,0 +1,193 @@
+/**
+ * The main job: makes the candidates that can pay on the target, measures each on the runtime,
+ * and returns the best one that keeps the promise, or none. No numerics of its own.
+ *
+ * Order of work, cheapest first: make and encode; time all beside the original and drop what is
+ * neither smaller nor faster; evaluate the rest in one pass over the data; for those that lose
+ * too much, look for the few nodes to leave in float; time the finalists again, longer.
+ */
+import type { Dataset } from '../data/dataset.js';
+import type { Engine, Target } from '../engine/engine.js';
+import { modelSource } from '../engine/model-source.js';
+import type { Model } from '../graph/model.js';
+import type { BenchRow } from '../measure/bench.js';
+import { evaluate } from '../measure/evaluate.js';
+import type { Evaluation } from '../measure/evaluation.js';
+import type { NamedModel } from '../measure/named-model.js';
+import { passContext } from '../pass.js';
+import { type Progress, silent } from '../progress.js';
+import { type Candidate, makeCandidates, sizeOfSource } from './candidate.js';
+import { choose, type Goal } from './choose.js';
+import {
+  chooseSamples,
+  feedsOfSample,
+  measuredOf,
+  namedModel,
+  originalName,
+  qualityOf,
+  timeModels,
+} from './measuring.js';
+import { brokenLimits, defaultPromise, type QualityPromise } from './promise.js';
+import type { Recipe } from './recipe.js';
+import type { NodeDamage } from './relax.js';
+import { relaxCandidate } from './relax-candidate.js';
+import { candidatesFor } from './targets.js';
+
+export interface OptimizeOptions {
+  readonly target: Target;
+  /** Default 'balanced'. */
+  readonly goal?: Goal | undefined;
+  /** Default: see defaultPromise. */
+  readonly promise?: QualityPromise | undefined;
+  /** Threads of the runtime while timing. Default 1. */
+  readonly threads?: number | undefined;
+  /** Most samples that are evaluated. Default all but those for the search. */
+  readonly samples?: number | undefined;
+  /** Default 0. */
+  readonly seed?: number | undefined;
+  /** Version of pare, written into the files' metadata. */
+  readonly version: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: Progress | undefined;
+}
+
+/** One row of the result's table. Plain JSON; null is what was not measured. */
+export interface CandidateResult {
+  readonly name: string;
+  readonly why: string;
+  readonly recipe: Recipe;
+  readonly sizeBytes: number | null;
+  readonly bench: BenchRow | null;
+  readonly evaluation: Evaluation | null;
+  readonly verdict: 'chosen' | 'kept' | 'rejected';
+  /** Why it was rejected. */
+  readonly reasons: readonly string[];
+}
+
+export interface OptimizeResult {
+  readonly goal: Goal;
+  readonly promise: QualityPromise;
+  readonly original: {
+    readonly sizeBytes: number;
+    readonly bench: BenchRow;
+    readonly evaluation: Evaluation;
+  };
+  readonly candidates: readonly CandidateResult[];
+  /** The model to write; undefined when nothing helps. */
+  readonly winner: Candidate | undefined;
+  /** How many samples the search used and how many were evaluated; they are disjoint. */
+  readonly samples: { readonly search: number; readonly evaluate: number };
+}
+
+/**
+ * @param dataset opened for the model's inputs
+ * @throws PareError `usage` when a limit of the promise cannot be measured
+ * @example
+ * const result = await optimize(model, dataset, engine, { target: 'node', version: '0.1.0' });
+ * if (result.winner) await write(result.winner.source);
+ */
+export async function optimize(
+  model: Model,
+  dataset: Dataset,
+  engine: Engine,
+  options: OptimizeOptions,
+): Promise<OptimizeResult> {
+  const { signal, progress = silent, goal = 'balanced', seed = 0, threads = 1, version } = options;
+  const context = passContext({ engine, signal, progress, seed });
+  const source = await modelSource(model);
+  const original: NamedModel = { name: originalName, source };
+  const sizeBytes = sizeOfSource(source);
+  const samples = chooseSamples(dataset, options.samples, seed);
+  const feeds = await feedsOfSample(dataset, engine, original, samples.evaluate[0]!);
+  const timing = { engine, threads, signal, progress };
+
+  const specs = candidatesFor(options.target);
+  const { made, dropped } = await makeCandidates(model, specs, version, context);
+  const rows = await timeModels([original, ...made.map(namedModel)], feeds, {
+    ...timing,
+    rounds: 15,
+    memory: false,
+  });
+  // Quality is not known yet: size and speed alone can reject here.
+  const useful = choose(
+    { sizeBytes },
+    made.map((each) => measuredOf(each, rows)),
+    {},
+    goal,
+  );
+  const worth = made.filter((_, at) => useful.verdicts[at]!.kept);
+
+  const [reference, ...evaluations] = await evaluate(
+    [original, ...worth.map(namedModel)],
+    dataset,
+    engine,
+    { indices: samples.evaluate, signal, progress },
+  );
+  const promise = options.promise ?? promiseFor(reference!);
+  const quality = new Map(evaluations.map((each) => [each.model, each]));
+  const keeps = ({ name }: Candidate) =>
+    brokenLimits(promise, qualityOf(quality.get(name)!)).length === 0;
+  const rankings = new Map<string, readonly NodeDamage[]>();
+  const relaxed: Candidate[] = [];
+  for (const candidate of worth) {
+    const step = specs.find(({ name }) => name === candidate.name)!.relax;
+    if (keeps(candidate) || step === undefined) continue;
+    const request = { model, original, candidate, step, promise, dataset, samples, engine };
+    const rescued = await relaxCandidate({ ...request, version, context, rankings });
+    if (!rescued) continue;
+    relaxed.push(rescued.candidate);
+    quality.set(rescued.candidate.name, rescued.evaluation);
+  }
+
+  const finalists = [...worth.filter(keeps), ...relaxed];
+  const finalRows = await timeModels([original, ...finalists.map(namedModel)], feeds, {
+    ...timing,
+    rounds: 60,
+    memory: true,
+  });
+  for (const [name, row] of finalRows) rows.set(name, row);
+  const choice = choose(
+    { sizeBytes },
+    finalists.map((each) => measuredOf(each, rows, quality.get(each.name))),
+    promise,
+    goal,
+  );
+  const verdicts = new Map(
+    [...useful.verdicts.filter(({ kept }) => !kept), ...choice.verdicts].map((each) => [
+      each.name,
+      each,
+    ]),
+  );
+  const resultOf = (candidate: Candidate): CandidateResult => {
+    const { name, why, recipe } = candidate;
+    const evaluation = quality.get(name) ?? null;
+    const broken = evaluation ? brokenLimits(promise, qualityOf(evaluation)) : [];
+    const reasons = verdicts.get(name)?.reasons ?? broken;
+    const verdict = name === choice.winner ? 'chosen' : reasons.length > 0 ? 'rejected' : 'kept';
+    const bench = rows.get(name) ?? null;
+    const { sizeBytes } = candidate;
+    return { name, why, recipe, sizeBytes, bench, evaluation, verdict, reasons };
+  };
+  return {
+    goal,
+    promise,
+    original: { sizeBytes, bench: rows.get(originalName)!, evaluation: reference! },
+    candidates: [
+      ...[...made, ...relaxed].map(resultOf),
+      ...dropped.map(({ spec: { name, why, recipe }, reason }): CandidateResult => {
+        const unmeasured = { sizeBytes: null, bench: null, evaluation: null };
+        return { name, why, recipe, ...unmeasured, verdict: 'rejected', reasons: [reason] };
+      }),
+    ],
+    winner: finalists.find(({ name }) => name === choice.winner),
+    samples: { search: samples.search.length, evaluate: samples.evaluate.length },
+  };
+}
+
+function promiseFor(reference: Evaluation): QualityPromise {
+  const { task, classification } = reference;
+  return defaultPromise({
+    classes: task !== 'generic',
+    labels: task === 'tokens' || (classification?.top1 ?? null) !== null,
+  });
+}

@@ -1,0 +1,162 @@
+/**
+ * Rescues a candidate that loses too much: measures the damage of each of its nodes alone, and
+ * makes the candidate again without the worst of them.
+ */
+import type { Dataset, Sample } from '../data/dataset.js';
+import type { Engine } from '../engine/engine.js';
+import { modelSource } from '../engine/model-source.js';
+import { throwIfAborted } from '../errors.js';
+import type { Model } from '../graph/model.js';
+import { evaluate } from '../measure/evaluate.js';
+import type { Evaluation } from '../measure/evaluation.js';
+import type { NamedModel } from '../measure/named-model.js';
+import { measureVariants, type Variant } from '../measure/sensitivity.js';
+import type { PassContext } from '../pass.js';
+import { type Candidate, makeCandidate } from './candidate.js';
+import { type ChosenSamples, namedModel, qualityOf } from './measuring.js';
+import { brokenLimits, type QualityPromise } from './promise.js';
+import { type Recipe, runRecipe, type Step } from './recipe.js';
+import { type NodeDamage, relax } from './relax.js';
+
+/** Samples for the damage of one node: the ranking needs few, since the worst stand out. */
+const damageSamples = 16;
+
+export interface RelaxRequest {
+  readonly model: Model;
+  readonly original: NamedModel;
+  readonly candidate: Candidate;
+  /** The step of its recipe whose nodes may stay float. */
+  readonly step: number;
+  readonly promise: QualityPromise;
+  readonly dataset: Dataset;
+  readonly samples: ChosenSamples;
+  readonly engine: Engine;
+  readonly version: string;
+  readonly context: PassContext;
+  /** Rankings that were measured already, by step. */
+  readonly rankings: Map<string, readonly NodeDamage[]>;
+}
+
+export interface Relaxed {
+  readonly candidate: Candidate;
+  readonly evaluation: Evaluation;
+}
+
+/** The candidate with the fewest nodes in float that keeps the promise; undefined when none does. */
+export async function relaxCandidate(request: RelaxRequest): Promise<Relaxed | undefined> {
+  const { candidate, step, samples, dataset, promise } = request;
+  const changed = [...new Set(candidate.reports[step]!.changed.map(({ node }) => node))];
+  if (changed.length < 2) return undefined;
+  const search = await collect(dataset, samples.search);
+  const damage = await rank(request, changed, search.slice(0, damageSamples));
+  // The search sees few samples, on which one changed prediction weighs more than the promise may
+  // allow: it may pass there with one to spare. What counts is the evaluation that follows.
+  for (const spare of [1, 0]) {
+    const lenient = withSpare(promise, (100 * spare) / search.length);
+    const relaxed = await relax(damage, async (excluded) => {
+      const variant = await without(request, excluded);
+      const evaluation = await evaluateOn(request, variant, samples.search);
+      return brokenLimits(lenient, qualityOf(evaluation)).length === 0;
+    });
+    if (!relaxed) return undefined;
+    const rescued = await without(request, relaxed.excluded);
+    const evaluation = await evaluateOn(request, rescued, samples.evaluate);
+    if (brokenLimits(promise, qualityOf(evaluation)).length === 0) {
+      return { candidate: rescued, evaluation };
+    }
+  }
+  return undefined;
+}
+
+/** SNR of the outputs when one node alone is quantized, for every node. */
+async function rank(
+  request: RelaxRequest,
+  nodes: readonly string[],
+  samples: readonly Sample[],
+): Promise<readonly NodeDamage[]> {
+  const { candidate, step, engine, original, context, rankings } = request;
+  const upTo = candidate.recipe.slice(0, step + 1);
+  const key = JSON.stringify(upTo);
+  const known = rankings.get(key);
+  if (known) return known;
+  // The steps before are run once; each variant is one node of the step on top of them.
+  const base = await runRecipe(request.model, upTo.slice(0, step), context);
+  const only = async function* (): AsyncGenerator<Variant> {
+    for (const node of nodes) {
+      yield {
+        name: node,
+        source: async () => {
+          const alone = withOptions(upTo[step]!, { include: [node] });
+          return modelSource((await runRecipe(base.model, [alone], context)).model);
+        },
+      };
+    }
+  };
+  const task = context.progress.task('damage of each node', nodes.length);
+  const damage: NodeDamage[] = [];
+  try {
+    const options = { signal: context.signal };
+    for await (const { name, evaluation, error } of measureVariants(
+      original,
+      only(),
+      samples,
+      engine,
+      options,
+    )) {
+      throwIfAborted(context.signal);
+      // What the runtime refuses is as bad as it gets.
+      const snr = error ? Number.NEGATIVE_INFINITY : (qualityOf(evaluation).snr ?? 0);
+      damage.push({ node: name, snr });
+      task.update(damage.length, name);
+    }
+  } finally {
+    task.end();
+  }
+  rankings.set(key, damage);
+  return damage;
+}
+
+/** The candidate again, with these nodes left in float. */
+function without(request: RelaxRequest, excluded: readonly string[]): Promise<Candidate> {
+  const { candidate, step, model, version, context } = request;
+  const recipe: Recipe = candidate.recipe.map((each, at) =>
+    // Later steps must not touch the nodes either.
+    at >= step ? withOptions(each, { exclude: excluded }) : each,
+  );
+  const many = excluded.length === 1 ? '1 node' : `${excluded.length} nodes`;
+  return makeCandidate(
+    model,
+    { name: `${candidate.name}, ${many} in float`, why: candidate.why, recipe },
+    version,
+    context,
+  );
+}
+
+function withOptions(step: Step, options: Step['options']): Step {
+  return { pass: step.pass, options: { ...step.options, ...options } };
+}
+
+async function evaluateOn(
+  { original, dataset, engine, context }: RelaxRequest,
+  candidate: Candidate,
+  indices: Uint32Array,
+): Promise<Evaluation> {
+  const models = [original, namedModel(candidate)];
+  const { signal } = context;
+  const [, evaluation] = await evaluate(models, dataset, engine, { indices, signal });
+  return evaluation!;
+}
+
+function withSpare(promise: QualityPromise, points: number): QualityPromise {
+  return {
+    ...promise,
+    ...(promise.maxDrop !== undefined && { maxDrop: promise.maxDrop + points }),
+    ...(promise.maxFlips !== undefined && { maxFlips: promise.maxFlips + points }),
+  };
+}
+
+async function collect(dataset: Dataset, indices: Uint32Array): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  for await (const sample of dataset.samples(indices)) samples.push(sample);
+  return samples;
+}

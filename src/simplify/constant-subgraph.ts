@@ -1,0 +1,69 @@
+/**
+ * Finds the nodes that compute the same in every run: deterministic operators whose inputs are all
+ * constant, chains of them included. Looks at the graph only; runs and changes nothing.
+ */
+import type { Model } from '../graph/model.js';
+import type { Node } from '../graph/node.js';
+import type { Value } from '../graph/value.js';
+import { dataTypes } from '../onnx/data-type.js';
+import type { Tensor } from '../onnx/tensor.js';
+import { isDeterministic, traitsOf } from '../ops/traits.js';
+import { inFunction } from './edit.js';
+
+export interface ConstantNodes {
+  /** In an order in which they can be run; outer graphs before subgraphs. */
+  readonly nodes: readonly Node[];
+  /** Nodes with constant inputs that cannot be computed ahead, with the reason. */
+  readonly refused: ReadonlyMap<Node, string>;
+}
+
+/** Outside of functions, whose values may differ from call to call. */
+export function findConstantNodes(model: Model, skip: ReadonlyMap<Node, string>): ConstantNodes {
+  const nodes: Node[] = [];
+  const refused = new Map<Node, string>();
+  const made = new Set<Value>();
+  for (const graph of model.graph.allGraphs()) {
+    if (inFunction(graph)) continue;
+    for (const node of graph.nodes) {
+      if (node.inputs.length === 0 || skip.has(node)) continue;
+      if (!node.inputs.every((value) => !value || made.has(value) || contentOf(value))) continue;
+      if (traitsOf(node.op).quantization) continue;
+      const why = whyNotFold(node);
+      if (why) {
+        refused.set(node, why);
+        continue;
+      }
+      nodes.push(node);
+      for (const output of node.outputs) if (output) made.add(output);
+    }
+  }
+  return { nodes, refused };
+}
+
+/** The content of a value that no node needs to compute. */
+export function contentOf(value: Value): Tensor | undefined {
+  if (value.isConstant) return value.initializer;
+  const { producer } = value;
+  return producer?.op === 'Constant' ? producer.tensorAttribute('value') : undefined;
+}
+
+function whyNotFold(node: Node): string | undefined {
+  if (node.subgraphs.length > 0) return 'it has subgraphs';
+  if (!isDeterministic(node)) {
+    return node.domain === ''
+      ? 'it is random'
+      : `operators of ${node.domain} may change from run to run`;
+  }
+  return widensStorage(node) ? 'it widens a weight that is stored in fewer bits' : undefined;
+}
+
+/** Below this a wider copy costs nothing. */
+const smallElements = 1024;
+
+/** A weight that is kept in float16 or int8 and widened on use is small on purpose. */
+function widensStorage(node: Node): boolean {
+  const from = node.inputs[0] && contentOf(node.inputs[0]);
+  if (!traitsOf(node.op).widens || !from || from.size < smallElements) return false;
+  const { bits, kind } = dataTypes[from.dataType];
+  return bits <= 16 && (kind === 'float' || (bits <= 8 && kind !== 'bool'));
+}

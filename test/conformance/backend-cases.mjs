@@ -1,0 +1,160 @@
+/**
+ * The ONNX backend cases as a test of rewrites: every case must still match after simplify, after
+ * the opset upgrade to each target, and after both.
+ *
+ *   npm run build
+ *   node test/conformance/backend-cases.mjs FOLDER [--targets 21,26] [--filter TEXT] [--verbose]
+ *
+ * FOLDER holds onnx-backend-node.tar.gz (or its content, node/CASE/...) and
+ * onnx-backend-node.status.json, which says which cases the runtime itself reproduces. Prints a
+ * table of counts and every failure by name; exit code 1 when there is one.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { createValueReader, difference } from './case-values.mjs';
+import { runCase } from './run-case.mjs';
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    targets: { type: 'string', default: '21,26' },
+    filter: { type: 'string', default: '' },
+    verbose: { type: 'boolean', default: false },
+    dist: { type: 'string', default: join(import.meta.dirname, '../../dist') },
+  },
+});
+const folder = positionals[0];
+if (!folder) {
+  console.error('usage: node test/conformance/backend-cases.mjs FOLDER [--targets 21,26]');
+  process.exit(2);
+}
+
+const load = (path) => import(pathToFileURL(join(options.dist, path)).href);
+const pare = Object.assign(
+  {},
+  ...(await Promise.all(
+    [
+      'engine/host-tensor.js',
+      'engine/node.js',
+      'graph/clone.js',
+      'graph/opset/upgrade.js',
+      'graph/value-type.js',
+      'load.js',
+      'onnx/byte-source.js',
+      'onnx/data-type.js',
+      'onnx/schema/onnx_pb.js',
+      'onnx/tensor-proto.js',
+      'onnx/tensor.js',
+      'pass.js',
+      'simplify/index.js',
+    ].map(load),
+  )),
+);
+
+/** The ways a model goes before it is run: names and the passes that they apply. */
+function stagesOf(engine) {
+  const simplify = async (model) => (await pare.simplify(model, {}, { engine })).model;
+  const upgrade = (target) => async (model) =>
+    (await pare.applyPass(model, pare.upgradeOpset, { target }, { engine })).model;
+  const targets = options.targets.split(',').map(Number);
+  return [
+    ['original', async (model) => model],
+    ['simplify', simplify],
+    ...targets.map((target) => [`opset ${target}`, upgrade(target)]),
+    ...targets.map((target) => [
+      `simplify, opset ${target}`,
+      async (model) => upgrade(target)(await simplify(model)),
+    ]),
+  ];
+}
+
+const readValue = createValueReader(pare);
+
+/** A plain array: a Buffer would share its memory when it is sliced. */
+const readBytes = (file) => new Uint8Array(readFileSync(file));
+
+async function readCase(path) {
+  const model = await pare.loadModel(pare.bytesSource(readBytes(join(path, 'model.onnx'))));
+  const data = join(path, 'test_data_set_0');
+  const read = (kind, ports) =>
+    ports.flatMap((port, at) => {
+      const file = join(data, `${kind}_${at}.pb`);
+      return existsSync(file) ? [readValue(readBytes(file), port.type)] : [];
+    });
+  const inputs = model.graph.inputs.filter((input) => !input.initializer);
+  return { model, inputs: read('input', inputs), outputs: read('output', model.graph.outputs) };
+}
+
+/** What went wrong in one stage of one case, undefined when nothing did. */
+async function failureOf(engine, apply, { model, inputs, outputs }) {
+  try {
+    const rows = await runCase(pare, engine, await apply(model), inputs, outputs);
+    for (const { name, actual, expected } of rows) {
+      const reason = difference(actual, expected);
+      if (reason) return `output "${name}": ${reason}`;
+    }
+    return rows.length === 0 ? 'the case has no outputs' : undefined;
+  } catch (error) {
+    return String(error.message).split('\n')[0].slice(0, 300);
+  }
+}
+
+async function runAll(root, names) {
+  const engine = await pare.createNodeEngine({ threads: 1 });
+  const stages = stagesOf(engine);
+  const counts = new Map(stages.map(([stage]) => [stage, { passed: 0, failed: 0 }]));
+  const failures = [];
+  const outOfScope = [];
+  for (const name of names) {
+    if (options.verbose) console.log(name);
+    const path = join(root, name);
+    if (!existsSync(join(path, 'model.onnx'))) {
+      outOfScope.push([name, 'no such case in the folder']);
+      continue;
+    }
+    const testCase = await readCase(path);
+    for (const [stage, apply] of stages) {
+      const reason = await failureOf(engine, apply, testCase);
+      if (reason && stage === 'original') {
+        // The runtime differs here without any change of the model: nothing to compare with.
+        outOfScope.push([name, reason]);
+        break;
+      }
+      counts.get(stage)[reason ? 'failed' : 'passed']++;
+      if (reason) failures.push([name, stage, reason]);
+    }
+  }
+  await engine.close();
+  return { counts, failures, outOfScope };
+}
+
+const archive = join(folder, 'onnx-backend-node.tar.gz');
+const temporary = existsSync(join(folder, 'node'))
+  ? undefined
+  : mkdtempSync(join(tmpdir(), 'pare-'));
+try {
+  if (temporary) execFileSync('tar', ['xzf', archive, '-C', temporary]);
+  const root = temporary ?? folder;
+  const statusFile = join(folder, 'onnx-backend-node.status.json');
+  const status = existsSync(statusFile)
+    ? JSON.parse(readFileSync(statusFile, 'utf8'))
+    : Object.fromEntries(readdirSync(join(root, 'node')).map((name) => [`node/${name}`, 'match']));
+  const names = Object.keys(status).filter(
+    (name) => status[name] === 'match' && name.includes(options.filter),
+  );
+  const { counts, failures, outOfScope } = await runAll(root, names);
+  console.log(`${names.length} cases that the runtime reproduces\n`);
+  console.log('stage'.padEnd(24), 'passed'.padStart(7), 'failed'.padStart(7));
+  for (const [stage, { passed, failed }] of counts) {
+    console.log(stage.padEnd(24), String(passed).padStart(7), String(failed).padStart(7));
+  }
+  for (const [name, reason] of outOfScope) console.log(`out of scope: ${name}: ${reason}`);
+  for (const [name, stage, reason] of failures) console.log(`FAILED: ${name}, ${stage}: ${reason}`);
+  process.exitCode = failures.length > 0 ? 1 : 0;
+} finally {
+  if (temporary) rmSync(temporary, { recursive: true });
+}
