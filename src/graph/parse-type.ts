@@ -83,8 +83,9 @@ function parseDim(scanner: Scanner): Dim {
   const token = scanner.peek();
   if (token.kind !== 'number') return scanner.name('a dimension: a number, a name or ?');
   const dim = Number(scanner.integer('a dimension: a whole number, a name or ?'));
-  if (dim < 0 || !Number.isSafeInteger(dim)) scanner.fail('a dimension from 0', token);
-  return dim;
+  if (!Number.isSafeInteger(dim)) scanner.fail('a dimension below 2^53', token);
+  // Some files hold -1 for a dimension that is not known, and so do texts made of them.
+  return dim < 0 ? undefined : dim;
 }
 
 function parseOpaque(scanner: Scanner): ValueType {

@@ -152,6 +152,11 @@ describe('what is awkward to write', () => {
     expect(await normalized(once)).toBe(once);
   });
 
+  test('a negative dimension is an unknown one', () => {
+    const { graph } = parseModel('main (float[-1,2] x) => () {}');
+    expect(graph.value('x').dims).toEqual([undefined, 2]);
+  });
+
   test('an unquoted name of a type is understood where nothing follows it', () => {
     const model = parseModel('main (float float, seq) => (map) { map = Add(float, seq) }');
     expect(model.graph.inputs.map(({ name }) => name)).toEqual(['float', 'seq']);

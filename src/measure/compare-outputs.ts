@@ -114,7 +114,7 @@ export class OutputComparison {
     return {
       exact,
       snrDb: hasSnr ? 10 * Math.log10(this.#signal / this.#noise) : null,
-      cosine: broken || !(norm > 0) ? null : Math.max(-1, Math.min(1, cosine)),
+      cosine: broken || !(norm > 0) ? null : exact ? 1 : Math.max(-1, Math.min(1, cosine)),
       maxAbsError: this.#maxError,
       nonFiniteMismatches: this.#mismatches,
       equal: null,

@@ -85,14 +85,15 @@ export class SampleRunner {
   }
 
   #checkInputs(sample: Sample | undefined): void {
-    if (!sample || '' in sample.inputs) return;
+    if (!sample || ('' in sample.inputs && this.dataPorts.length === 1)) return;
     const missing = this.dataPorts.filter((port) => !Object.hasOwn(sample.inputs, port.name));
     if (missing.length === 0) return;
+    const unnamed = '' in sample.inputs ? ', only an array without a name' : '';
     throw new PareError(
       'data-mismatch',
-      `evaluate: the data has no values for ${missing.map(describePort).join(', ')} of "${this.name}"`,
+      `evaluate: the data has nothing for ${missing.map(describePort).join(', ')} of "${this.name}"${unnamed}`,
       {
-        hint: 'give states and switches as constants: { h: zeros } fills an input by one number',
+        hint: 'give the states and switches among them as constants; one number fills an input',
       },
     );
   }

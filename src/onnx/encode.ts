@@ -7,7 +7,7 @@ import { PareError } from '../errors.js';
 import type { ModelMessage } from './contents.js';
 import { checkLocation } from './external.js';
 import { type ExternalFile, ExternalLayout } from './external-layout.js';
-import { gatherMessage, Parts, resolveParts } from './gather.js';
+import { gatherMessage, joinBelowBytes, Parts, resolveParts } from './gather.js';
 import {
   ModelProtoSchema,
   StringStringEntryProtoSchema,
@@ -27,7 +27,10 @@ const rawDataField = TensorProtoSchema.field.rawData.number;
 export interface ExternalEncodingOptions {
   /** Name of the data file, relative to the folder of the model: `model.onnx.data`. */
   readonly location: string;
-  /** Initializers of fewer bytes stay in the model file. Default 1024. */
+  /**
+   * Initializers of fewer bytes stay in the model file, among them the shapes that runtimes must
+   * know when they load the model (ONNX Runtime refuses external ones). Default 1024.
+   */
   readonly threshold?: number | undefined;
   /**
    * Offsets of tensors of at least this many bytes are multiples of it, so that runtimes can
@@ -54,10 +57,12 @@ export interface ExternalEncoding {
  * @example const blob = new Blob(await encodeModel(message));
  */
 export async function encodeModel({ proto, contents }: ModelMessage): Promise<Uint8Array[]> {
-  const parts = gatherMessage(ModelProtoSchema, proto, (tensorProto) => {
-    const tensor = contents.get(tensorProto);
-    return tensor && inlineTensor(tensorProto, tensor);
-  });
+  const parts = withSmallContents(contents, joinBelowBytes, () =>
+    gatherMessage(ModelProtoSchema, proto, (tensorProto) => {
+      const tensor = contents.get(tensorProto);
+      return tensor && inlineTensor(tensorProto, tensor);
+    }),
+  );
   checkSize(parts, 'write it with external data');
   return resolveParts(parts);
 }
@@ -79,23 +84,50 @@ export async function encodeModelExternal(
   const { location, threshold = 1024, alignment = 4096, maxFileBytes = Infinity } = options;
   checkOptions({ location, threshold, alignment, maxFileBytes });
   const layout = new ExternalLayout({ location, alignment, maxFileBytes });
-  const parts = gatherMessage(ModelProtoSchema, proto, (tensorProto, field) => {
-    const tensor = contents.get(tensorProto);
-    if (!tensor) return undefined;
-    const outside =
-      field.name === 'initializer' &&
-      tensor.content.kind !== 'strings' &&
-      tensor.byteLength > 0 &&
-      tensor.byteLength >= threshold;
-    return outside
-      ? externalTensor(tensorProto, tensor, layout)
-      : inlineTensor(tensorProto, tensor);
-  });
+  const parts = withSmallContents(contents, Math.min(threshold, joinBelowBytes), () =>
+    gatherMessage(ModelProtoSchema, proto, (tensorProto, field) => {
+      const tensor = contents.get(tensorProto);
+      if (!tensor) return undefined;
+      const outside =
+        field.name === 'initializer' &&
+        tensor.content.kind !== 'strings' &&
+        tensor.byteLength > 0 &&
+        tensor.byteLength >= threshold;
+      return outside
+        ? externalTensor(tensorProto, tensor, layout)
+        : inlineTensor(tensorProto, tensor);
+    }),
+  );
   checkSize(parts, 'constants in attributes must become initializers first');
   return { parts: await resolveParts(parts), files: layout.files() };
 }
 
-function inlineTensor(proto: TensorProto, tensor: Tensor): Parts {
+/**
+ * Calls `write` while contents in memory of fewer than `limit` bytes stand in their messages:
+ * protobuf-es then writes nodes and small constants in one go, two to four times faster than part by
+ * part for 100,000 constants. The messages are as before when this returns.
+ */
+function withSmallContents<Result>(
+  contents: ModelMessage['contents'],
+  limit: number,
+  write: () => Result,
+): Result {
+  const filled: Partial<TensorProto>[] = [];
+  try {
+    for (const [proto, { content }] of contents) {
+      if (content.kind !== 'bytes' || content.bytes.byteLength >= limit) continue;
+      proto.rawData = content.bytes;
+      filled.push(proto);
+    }
+    return write();
+  } finally {
+    for (const proto of filled) delete proto.rawData;
+  }
+}
+
+/** Undefined when the message is complete. */
+function inlineTensor(proto: TensorProto, tensor: Tensor): Parts | undefined {
+  if (Object.hasOwn(proto, 'rawData')) return undefined;
   const parts = new Parts().add(toBinary(TensorProtoSchema, proto));
   const { content } = tensor;
   if (content.kind === 'strings') {

@@ -15,7 +15,7 @@ export type Part =
   | { readonly byteLength: number; readonly read: () => Promise<Uint8Array> };
 
 /** Parts below this size are joined: a copy is cheaper than a part of its own. */
-const joinBelowBytes = 4096;
+export const joinBelowBytes = 4096;
 
 /** A growing list of parts that knows its length. */
 export class Parts {

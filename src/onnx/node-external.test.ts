@@ -68,7 +68,7 @@ describe('nodeExternalFiles', () => {
     ]) {
       await expect(external.files(location)).rejects.toMatchObject({ code: 'invalid-model' });
     }
-    await expect(external.files('sub')).rejects.toMatchObject({ code: 'io' });
+    await expect(external.files('sub')).rejects.toThrow('not a regular file');
   });
 
   it('takes a model that is itself a link, as in a download cache', async () => {
@@ -116,7 +116,7 @@ describe('nodeFileSource', () => {
     await expect(nodeFileSource(inside('sub'))).rejects.toMatchObject({ code: 'io' });
     const source = await nodeFileSource(inside('weights'));
     await truncate(inside('weights'), 2);
-    await expect(source.slice(0, 4)).rejects.toThrow('the file ended at byte 2');
+    await expect(source.slice(0, 4)).rejects.toThrow('the file ends at byte 2');
     await expect(source.slice(0, 5)).rejects.toMatchObject({ code: 'io' });
     await source.close();
   });

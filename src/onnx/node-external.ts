@@ -2,7 +2,7 @@
  * External data beside a model on disk. Follows symbolic links only as far as they stay in the
  * folder of the model.
  */
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { PareError } from '../errors.js';
 import type { ByteSource } from './byte-source.js';
@@ -31,6 +31,10 @@ export function nodeExternalFiles(modelPath: string): NodeExternalFiles {
       const path = await resolveInside(modelPath, location);
       const known = opened.get(path);
       if (known) return known;
+      // Before it is opened: opening a named pipe would wait for a writer for ever.
+      if (!(await stat(path)).isFile()) {
+        throw new PareError('invalid-model', 'external data: not a regular file', { file: path });
+      }
       const source = await nodeFileSource(path);
       opened.set(path, source);
       return source;

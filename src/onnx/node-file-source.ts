@@ -27,7 +27,9 @@ export async function nodeFileSource(path: string): Promise<FileSource> {
   try {
     const info = await handle.stat();
     if (!info.isFile()) {
-      const kind = info.isDirectory() ? 'this is a folder, not a file' : 'this is not a regular file';
+      const kind = info.isDirectory()
+        ? 'this is a folder, not a file'
+        : 'this is not a regular file';
       throw new PareError('io', `read: ${kind}`, { file: path });
     }
     return fileSource(path, handle, info.size);

@@ -3,14 +3,19 @@
  * between a weight and the node that uses it; looking through them finds the weight.
  */
 import type { Node } from '../graph/node.js';
-import { type DataType, dataTypeFromCode } from '../onnx/data-type.js';
-import type { Tensor } from '../onnx/tensor.js';
+import { type DataType, dataTypeFromCode, dataTypes } from '../onnx/data-type.js';
+import { Tensor } from '../onnx/tensor.js';
 
 /** A constant as float32 numbers with dims, made when it is needed. */
 export interface FloatConstant {
   readonly dims: readonly number[];
   /** The type that a node sees, after any Cast. */
   readonly dataType: DataType;
+  /**
+   * Axis i is axis perm[i] of the stored tensor; undefined where the view is more than another
+   * order of the stored numbers (other dims, or rounded).
+   */
+  readonly perm: readonly number[] | undefined;
   read(): Promise<Float32Array>;
 }
 
@@ -23,16 +28,31 @@ export type ConstantView = (
 /** By operator. A new one is one row here. */
 export const constantViews: Readonly<Record<string, ConstantView>> = Object.freeze({
   Identity: async (_node, input) => input,
-  // From any float type to any float type: pare reads the numbers as float32 in any case.
   Cast: async (node, input) => {
     const dataType = dataTypeFromCode(node.int('to'));
-    return dataType ? { ...input, dataType } : { reason: 'its Cast has an unknown type' };
+    if (!dataType) return { reason: 'its Cast has an unknown type' };
+    if (dataTypes[dataType].kind !== 'float' || dataTypes[input.dataType].kind !== 'float') {
+      return { reason: `its weight is cast from ${input.dataType} to ${dataType}` };
+    }
+    // Numbers are read as float32, so only a type with fewer bits changes them.
+    if (dataTypes[dataType].bits >= Math.min(32, dataTypes[input.dataType].bits)) {
+      const isHalfSwap = dataTypes[dataType].bits === 16 && dataType !== input.dataType;
+      if (!isHalfSwap) return { ...input, dataType };
+    }
+    if (dataTypes[dataType].bits < 16) return { reason: `its weight is cast to ${dataType}` };
+    return {
+      ...input,
+      dataType,
+      perm: undefined,
+      read: async () => Tensor.of(dataType, input.dims, await input.read()).floats(),
+    };
   },
   Transpose: async (node, input) => {
     const perm = node.ints('perm', [...input.dims.keys()].reverse());
     return {
       ...input,
       dims: perm.map((axis) => input.dims[axis]!),
+      perm: input.perm && perm.map((axis) => input.perm![axis]!),
       read: async () => transpose(await input.read(), input.dims, perm),
     };
   },
@@ -43,11 +63,14 @@ export const constantViews: Readonly<Record<string, ConstantView>> = Object.free
   },
   Flatten: async (node, input) => {
     const rank = input.dims.length;
-    const axis = (node.int('axis', 1) + rank) % (rank || 1);
+    const given = node.int('axis', 1);
+    // The rank itself is allowed: everything goes to the first axis then.
+    const axis = given < 0 ? given + rank : given;
     return withDims(input, [product(input.dims.slice(0, axis)), product(input.dims.slice(axis))]);
   },
   Squeeze: async (node, input) => {
     const axes = node.has('axes') ? node.ints('axes') : await constantNumbers(node, 1);
+    if (!axes && node.inputs[1]) return { reason: 'its Squeeze has computed axes' };
     const dropped = axes?.map((axis) => (axis < 0 ? axis + input.dims.length : axis));
     const dims = input.dims.filter((dim, axis) => (dropped ? !dropped.includes(axis) : dim !== 1));
     return withDims(input, dims);
@@ -66,15 +89,15 @@ export const constantViews: Readonly<Record<string, ConstantView>> = Object.free
 });
 
 /** Moves elements so that axis i of the result is axis perm[i] of the input. */
-export function transpose(
-  values: Float32Array,
+export function transpose<Numbers extends Float32Array | Int8Array | Uint8Array>(
+  values: Numbers,
   dims: readonly number[],
   perm: readonly number[],
-): Float32Array {
+): Numbers {
   const strides = dims.map((_, axis) => product(dims.slice(axis + 1)));
   const outDims = perm.map((axis) => dims[axis]!);
   const outStrides = perm.map((axis) => strides[axis]!);
-  const out = new Float32Array(values.length);
+  const out = new (values.constructor as new (length: number) => Numbers)(values.length);
   const index = new Array<number>(outDims.length).fill(0);
   let from = 0;
   for (let to = 0; to < out.length; to++) {
@@ -90,12 +113,11 @@ export function transpose(
 }
 
 async function constantNumbers(node: Node, index: number): Promise<number[] | undefined> {
-  const tensor: Tensor | undefined = node.constantInput(index);
-  return tensor?.numbers();
+  return node.constantInput(index)?.numbers();
 }
 
 function withDims(input: FloatConstant, dims: readonly number[]): FloatConstant {
-  return { ...input, dims };
+  return { ...input, dims, perm: undefined };
 }
 
 function resolveShape(

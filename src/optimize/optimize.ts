@@ -130,9 +130,9 @@ export async function optimize(
   const rankings = new Map<string, readonly NodeDamage[]>();
   const relaxed: Candidate[] = [];
   for (const candidate of worth) {
-    const step = specs.find(({ name }) => name === candidate.name)!.relax;
-    if (keeps(candidate) || step === undefined) continue;
-    const request = { model, original, candidate, step, promise, dataset, samples, engine };
+    const { relax } = specs.find(({ name }) => name === candidate.name)!;
+    if (keeps(candidate) || !relax) continue;
+    const request = { model, original, candidate, relax, promise, dataset, samples, engine };
     const rescued = await relaxCandidate({ ...request, version, context, rankings });
     if (!rescued) continue;
     relaxed.push(rescued.candidate);

@@ -17,6 +17,7 @@ import { type ChosenSamples, namedModel, qualityOf } from './measuring.js';
 import { brokenLimits, type QualityPromise } from './promise.js';
 import { type Recipe, runRecipe, type Step } from './recipe.js';
 import { type NodeDamage, relax } from './relax.js';
+import type { Relaxable } from './targets.js';
 
 /** Samples for the damage of one node: the ranking needs few, since the worst stand out. */
 const damageSamples = 16;
@@ -25,8 +26,7 @@ export interface RelaxRequest {
   readonly model: Model;
   readonly original: NamedModel;
   readonly candidate: Candidate;
-  /** The step of its recipe whose nodes may stay float. */
-  readonly step: number;
+  readonly relax: Relaxable;
   readonly promise: QualityPromise;
   readonly dataset: Dataset;
   readonly samples: ChosenSamples;
@@ -44,22 +44,23 @@ export interface Relaxed {
 
 /** The candidate with the fewest nodes in float that keeps the promise; undefined when none does. */
 export async function relaxCandidate(request: RelaxRequest): Promise<Relaxed | undefined> {
-  const { candidate, step, samples, dataset, promise } = request;
+  const { candidate, samples, dataset, promise } = request;
+  const { step } = request.relax;
   const changed = [...new Set(candidate.reports[step]!.changed.map(({ node }) => node))];
   if (changed.length < 2) return undefined;
   const search = await collect(dataset, samples.search);
   const damage = await rank(request, changed, search.slice(0, damageSamples));
-  // The search sees few samples, on which one changed prediction weighs more than the promise may
-  // allow: it may pass there with one to spare. What counts is the evaluation that follows.
-  for (const spare of [1, 0]) {
-    const lenient = withSpare(promise, (100 * spare) / search.length);
-    const relaxed = await relax(damage, async (excluded) => {
-      const variant = await without(request, excluded);
-      const evaluation = await evaluateOn(request, variant, samples.search);
-      return brokenLimits(lenient, qualityOf(evaluation)).length === 0;
-    });
-    if (!relaxed) return undefined;
-    const rescued = await without(request, relaxed.excluded);
+  const found = await relax(damage, async (excluded) => {
+    const variant = await without(request, excluded);
+    const evaluation = await evaluateOn(request, variant, samples.search);
+    return brokenLimits(promise, qualityOf(evaluation)).length === 0;
+  });
+  if (!found) return undefined;
+  // Few samples may let pass what the evaluation does not: then a few more nodes stay float.
+  for (const more of [0, 1, 2, 4, 8]) {
+    const excluded = found.ranked.slice(0, found.count + more).map(({ node }) => node);
+    if (excluded.length >= changed.length) break;
+    const rescued = await without(request, excluded);
     const evaluation = await evaluateOn(request, rescued, samples.evaluate);
     if (brokenLimits(promise, qualityOf(evaluation)).length === 0) {
       return { candidate: rescued, evaluation };
@@ -74,7 +75,8 @@ async function rank(
   nodes: readonly string[],
   samples: readonly Sample[],
 ): Promise<readonly NodeDamage[]> {
-  const { candidate, step, engine, original, context, rankings } = request;
+  const { candidate, engine, original, context, rankings } = request;
+  const { step } = request.relax;
   const upTo = candidate.recipe.slice(0, step + 1);
   const key = JSON.stringify(upTo);
   const known = rankings.get(key);
@@ -116,17 +118,20 @@ async function rank(
   return damage;
 }
 
-/** The candidate again, with these nodes left in float. */
+/** The candidate again, with these nodes left out of the step. */
 function without(request: RelaxRequest, excluded: readonly string[]): Promise<Candidate> {
-  const { candidate, step, model, version, context } = request;
-  const recipe: Recipe = candidate.recipe.map((each, at) =>
-    // Later steps must not touch the nodes either.
-    at >= step ? withOptions(each, { exclude: excluded }) : each,
-  );
+  const { candidate, relax, model, version, context } = request;
+  const recipe: Recipe = [
+    ...candidate.recipe.map((each, at) =>
+      at === relax.step ? withOptions(each, { exclude: excluded }) : each,
+    ),
+    ...(relax.rest ? [relax.rest] : []),
+  ];
   const many = excluded.length === 1 ? '1 node' : `${excluded.length} nodes`;
+  const kept = relax.rest ? 'only stored so' : 'in float';
   return makeCandidate(
     model,
-    { name: `${candidate.name}, ${many} in float`, why: candidate.why, recipe },
+    { name: `${candidate.name}, ${many} ${kept}`, why: candidate.why, recipe },
     version,
     context,
   );
@@ -145,14 +150,6 @@ async function evaluateOn(
   const { signal } = context;
   const [, evaluation] = await evaluate(models, dataset, engine, { indices, signal });
   return evaluation!;
-}
-
-function withSpare(promise: QualityPromise, points: number): QualityPromise {
-  return {
-    ...promise,
-    ...(promise.maxDrop !== undefined && { maxDrop: promise.maxDrop + points }),
-    ...(promise.maxFlips !== undefined && { maxFlips: promise.maxFlips + points }),
-  };
 }
 
 async function collect(dataset: Dataset, indices: Uint32Array): Promise<Sample[]> {

@@ -12,9 +12,10 @@ export interface NodeDamage {
 }
 
 export interface Relaxation {
-  /** Labels of the nodes to exclude, worst first. */
-  readonly excluded: readonly string[];
-  readonly damage: readonly NodeDamage[];
+  /** How many nodes of the ranking to exclude. */
+  readonly count: number;
+  /** All nodes, the worst first. */
+  readonly ranked: readonly NodeDamage[];
   /** How many checks were run. */
   readonly checks: number;
 }
@@ -49,5 +50,5 @@ export async function relax(
     if (await check(middle)) passing = middle;
     else failing = middle;
   }
-  return { excluded: worst(passing), damage: ranked, checks };
+  return { count: passing, ranked, checks };
 }

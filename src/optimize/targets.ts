@@ -5,18 +5,22 @@
  */
 import type { Target } from '../engine/engine.js';
 import { PareError } from '../errors.js';
-import type { Recipe } from './recipe.js';
+import type { Recipe, Step } from './recipe.js';
 
 export interface CandidateSpec {
   readonly name: string;
   /** Why it is worth a try on this target, for the report. */
   readonly why: string;
   readonly recipe: Recipe;
-  /**
-   * The step whose nodes may be left in float, one by one, when the candidate loses too much.
-   * Undefined where that cannot help.
-   */
-  readonly relax?: number;
+  /** What to do when the candidate loses too much; undefined where leaving nodes out cannot help. */
+  readonly relax?: Relaxable;
+}
+
+export interface Relaxable {
+  /** The step whose nodes may be left in float, one by one. */
+  readonly step: number;
+  /** What the nodes left in float get instead, where the recipe has nothing for them yet. */
+  readonly rest?: Step;
 }
 
 const simplified = { pass: 'simplify', options: {} } as const;
@@ -42,31 +46,31 @@ const candidates: Readonly<Record<Target, readonly CandidateSpec[]>> = Object.fr
       name: 'dynamic int8',
       why: 'MatMul, Gemm and LSTM on integer kernels (3 to 4 times float with VNNI)',
       recipe: [simplified, dynamic()],
-      relax: 1,
+      relax: { step: 1, rest: storage({ form: 'cast' }) },
     },
     {
       name: 'dynamic int8 + stored int8',
       why: 'the same, and the weights of all other layers as int8, folded to float at load',
       recipe: [simplified, dynamic(), storage({ form: 'cast' })],
-      relax: 1,
+      relax: { step: 1 },
     },
     {
       name: 'dynamic int8 with Conv',
       why: 'dense convolutions as ConvInteger too (1.2 times float on large maps)',
       recipe: [simplified, dynamic({ conv: true })],
-      relax: 1,
+      relax: { step: 1, rest: storage({ form: 'cast' }) },
     },
     {
       name: 'stored int8',
       why: 'a quarter of the file at the speed of float: weights are folded back at load',
       recipe: [simplified, storage({ form: 'cast' })],
-      relax: 1,
+      relax: { step: 1 },
     },
     {
       name: 'weight-only int8',
       why: 'DequantizeLinear before MatMul becomes an integer kernel on CPUs',
       recipe: [simplified, storage({ form: 'dequantize' })],
-      relax: 1,
+      relax: { step: 1 },
     },
     halfStorage,
   ],
@@ -78,19 +82,19 @@ const candidates: Readonly<Record<Target, readonly CandidateSpec[]>> = Object.fr
       name: 'dynamic int8',
       why: 'MatMul on integer kernels (2.1 to 2.5 times float from 16 rows on)',
       recipe: [simplified, dynamic()],
-      relax: 1,
+      relax: { step: 1, rest: storage({ form: 'cast' }) },
     },
     {
       name: 'dynamic int8 with Conv',
       why: 'dense convolutions with unsigned weights (2.1 to 2.4 times float)',
       recipe: [simplified, dynamic({ conv: true })],
-      relax: 1,
+      relax: { step: 1, rest: storage({ form: 'cast' }) },
     },
     {
       name: 'stored int8',
       why: 'a quarter of the download at the speed of float: weights are folded back at load',
       recipe: [simplified, storage({ form: 'cast' })],
-      relax: 1,
+      relax: { step: 1 },
     },
     halfStorage,
   ],

@@ -4,16 +4,21 @@
  */
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
-import { dataTypes } from '../onnx/data-type.js';
+import { dataTypes, elementCount } from '../onnx/data-type.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { constantViews, type FloatConstant } from '../ops/constant-views.js';
 
 /** A float weight as the node sees it. */
 export interface FoundWeight extends FloatConstant {
-  /** The value that the node takes: nodes that share it can share its quantized form. */
+  /** The value that the node takes. */
   readonly value: Value;
-  /** The stored tensor, before any view. */
-  readonly tensor: Tensor;
+  /**
+   * The value with the stored numbers, which all its views can share a quantized form of; `value`
+   * itself where the view is more than another order of them.
+   */
+  readonly source: Value;
+  /** Axis i of the weight is axis perm[i] of the source. */
+  readonly perm: readonly number[];
 }
 
 /** The weight, or why the input is none. Reads shapes only; the numbers are read on demand. */
@@ -25,15 +30,27 @@ export async function findWeight(
   if (!value) return { reason: `it has no input ${index}` };
   const found = await constantBehind(value);
   if ('reason' in found) return found;
-  const { kind } = dataTypes[found.tensor.dataType];
-  if (kind !== 'float') return { reason: `its weight is ${found.tensor.dataType} already` };
-  return { value, ...found };
+  const { stored, ...weight } = found;
+  const { perm } = weight;
+  return perm
+    ? { ...weight, value, source: stored, perm }
+    : { ...weight, value, source: value, perm: [...weight.dims.keys()] };
 }
 
-async function constantBehind(
-  value: Value,
-): Promise<(FloatConstant & { tensor: Tensor }) | { readonly reason: string }> {
-  if (value.isConstant) return asConstant(value.initializer!);
+/** Why a weight stays float: it has fewer elements than the option asks for. */
+export function tooSmall(
+  weight: FoundWeight,
+  { minElements }: { readonly minElements: number },
+): { readonly reason: string } | undefined {
+  const count = elementCount(weight.dims);
+  if (count >= Math.max(1, minElements)) return undefined;
+  return { reason: `its weight has ${count} elements, fewer than minElements ${minElements}` };
+}
+
+type Found = FloatConstant & { readonly stored: Value };
+
+async function constantBehind(value: Value): Promise<Found | { readonly reason: string }> {
+  if (value.isConstant) return asConstant(value, value.initializer!);
   if (value.sparse) return { reason: 'its weight is a sparse initializer' };
   if (value.isInput) {
     return {
@@ -46,7 +63,9 @@ async function constantBehind(
   if (!producer) return { reason: 'its weight is no constant' };
   if (producer.op === 'Constant') {
     const tensor = producer.tensorAttribute('value');
-    return tensor ? asConstant(tensor) : { reason: 'its weight is a Constant without a tensor' };
+    return tensor
+      ? asConstant(value, tensor)
+      : { reason: 'its weight is a Constant without a tensor' };
   }
   const view = constantViews[producer.op];
   const input = producer.inputs[0];
@@ -54,14 +73,13 @@ async function constantBehind(
   const inner = await constantBehind(input);
   if ('reason' in inner) return inner;
   const seen = await view(producer, inner);
-  return 'reason' in seen ? seen : { ...seen, tensor: inner.tensor };
+  return 'reason' in seen ? seen : { ...seen, stored: inner.stored };
 }
 
-function asConstant(tensor: Tensor): FloatConstant & { tensor: Tensor } {
-  return {
-    dims: tensor.dims,
-    dataType: tensor.dataType,
-    read: () => tensor.floats(),
-    tensor,
-  };
+function asConstant(stored: Value, tensor: Tensor): Found | { readonly reason: string } {
+  const { dataType, dims } = tensor;
+  if (dataTypes[dataType].kind !== 'float') {
+    return { reason: `its weight is ${dataType}, which is no float type` };
+  }
+  return { dims, dataType, perm: [...dims.keys()], read: () => tensor.floats(), stored };
 }

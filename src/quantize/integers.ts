@@ -42,6 +42,8 @@ export interface WeightFormat {
  * uint8 holds the same codes moved by 128, for kernels that want unsigned weights.
  * Throws `invalid-model` on NaN or infinite weights, with their number and first channel.
  *
+ * @param tensor name of the weight, for errors
+ *
  * @example
  * quantizeWeight(weights, { dims: [64, 3, 3, 3], axis: 0 }, { dataType: 'int8' }).scales.length // 64
  */
@@ -49,9 +51,10 @@ export function quantizeWeight(
   weights: Float32Array,
   layout: ChannelLayout,
   format: WeightFormat,
+  tensor?: string,
 ): QuantizedWeight {
   const limit = format.reduceRange ? 63 : 127;
-  const scales = symmetricScales(weights, layout, limit);
+  const scales = symmetricScales(weights, layout, limit, tensor);
   const zeroPoint = format.dataType === 'uint8' ? 128 : 0;
   const values =
     format.dataType === 'uint8' ? new Uint8Array(weights.length) : new Int8Array(weights.length);
@@ -82,6 +85,7 @@ export function symmetricScales(
   weights: Float32Array,
   layout: ChannelLayout,
   limit: number,
+  tensor?: string,
 ): Float32Array {
   const peaks = new Float64Array(channelCount(layout));
   let bad = 0;
@@ -102,7 +106,7 @@ export function symmetricScales(
     throw new PareError(
       'invalid-model',
       `quantize: ${bad} weights are NaN or infinite, the first in channel ${firstBad}`,
-      { hint: 'repair or retrain the model, or exclude the node with --exclude' },
+      { tensor, hint: 'repair or retrain the model, or exclude the nodes that use it' },
     );
   }
   return Float32Array.from(peaks, (peak) => {

@@ -11,7 +11,7 @@ import { type DataType, dataTypes } from '../onnx/data-type.js';
 import { Tensor } from '../onnx/tensor.js';
 import { transpose } from '../ops/constant-views.js';
 import type { FoundWeight } from './find-weight.js';
-import { type QuantizedWeight, quantizeWeight, type WeightFormat } from './integers.js';
+import { quantizeWeight, type WeightFormat } from './integers.js';
 
 /** A rewrite says what it did, or why it left the node alone. */
 export type RewriteResult = { readonly done: string } | { readonly reason: string };
@@ -24,16 +24,17 @@ export interface WeightRequest extends WeightFormat {
 }
 
 export interface StoredWeight {
+  /** In the order of axes that was asked for. */
   readonly values: Value;
-  readonly dims: readonly number[];
   readonly scales: Float32Array;
   readonly zeroPoint: number;
+  /** The initializer with the integers: the same for all orders of axes. */
+  readonly initializer: Value;
 }
 
 export class Rewriter {
   readonly model: Model;
-  readonly #weights = new Map<string, StoredWeight>();
-  readonly #activations = new Map<string, Value>();
+  readonly #made = new Map<Graph | Value, Map<string, unknown>>();
 
   constructor(model: Model) {
     this.model = model;
@@ -96,50 +97,63 @@ export class Rewriter {
     node.graph!.removeNode(node);
   }
 
-  /** The quantized weight as an initializer beside the float one; made once per request. */
-  async weight(found: FoundWeight, request: WeightRequest): Promise<StoredWeight> {
-    const key = `${found.value.name}|${JSON.stringify(request)}`;
-    const known = this.#weights.get(key);
-    if (known) return known;
-    const { quantized, dims } = await quantizeFound(found, request);
-    const stored: StoredWeight = {
-      values: found.value.graph.addInitializer(
-        `${found.value.name}_quantized`,
-        Tensor.of(request.dataType, dims, quantized.values),
-      ),
-      dims,
-      scales: quantized.scales,
-      zeroPoint: quantized.zeroPoint,
-    };
-    this.#weights.set(key, stored);
-    return stored;
+  /**
+   * Something that several rewrites use (a quantized weight or activation, a scale): made once
+   * per owner and key. Values belong to a graph, not to a name: two branches may name them alike.
+   */
+  once<Made>(owner: Graph | Value, key: string, make: () => Made): Made {
+    let made = this.#made.get(owner);
+    if (!made) this.#made.set(owner, (made = new Map<string, unknown>()));
+    if (!made.has(key)) made.set(key, make());
+    return made.get(key) as Made;
   }
 
-  /** A value derived from an activation (its quantized form, say): made once per graph. */
-  once(graph: Graph, key: string, make: () => Value): Value {
-    const scoped = `${graphKey(graph)}|${key}`;
-    let value = this.#activations.get(scoped);
-    if (!value) this.#activations.set(scoped, (value = make()));
-    return value;
+  /**
+   * The quantized weight as an initializer beside the float one, for use by `node`. It is stored
+   * once per weight: who wants its axes in another order (the output layer of a language model
+   * that shares its table with the embedding) gets a Transpose of the stored integers, which
+   * runtimes fold at load.
+   */
+  async weight(node: Node, found: FoundWeight, request: WeightRequest): Promise<StoredWeight> {
+    const axes = request.perm ?? [...found.dims.keys()];
+    const order = axes.map((axis) => found.perm[axis]!);
+    const axis = request.axis === undefined ? undefined : order[request.axis];
+    const key = `${request.dataType}|${request.reduceRange ? 7 : 8} bits|axis ${axis}`;
+    const stored = await this.once(found.source, key, () => storeWeight(found, request, order));
+    const perm = order.map((wanted) => stored.order.indexOf(wanted));
+    if (perm.every((from, to) => from === to)) return stored;
+    const turned = this.once(node.graph!, `${stored.initializer.name}|${perm}`, () =>
+      this.emit(node, 'Transpose', [stored.initializer], { perm }),
+    );
+    return { ...stored, values: turned };
+  }
+
+  /** Scales of a stored weight as a constant of these dims. */
+  scales(weight: StoredWeight, dims: readonly number[], factor = 1): Value {
+    const { initializer, scales } = weight;
+    return this.once(initializer, `scale|${dims}|${factor}`, () =>
+      this.constant(
+        initializer.graph,
+        `${initializer.name}_scale`,
+        Tensor.of('float', dims, factor === 1 ? scales : scales.map((scale) => scale * factor)),
+      ),
+    );
   }
 }
 
-async function quantizeFound(
+/** `order`: axis i of the stored integers is axis order[i] of the source. */
+async function storeWeight(
   found: FoundWeight,
   request: WeightRequest,
-): Promise<{ quantized: QuantizedWeight; dims: readonly number[] }> {
+  order: readonly number[],
+): Promise<StoredWeight & { readonly order: readonly number[] }> {
   const floats = await found.read();
   const dims = request.perm ? request.perm.map((axis) => found.dims[axis]!) : found.dims;
   const ordered = request.perm ? transpose(floats, found.dims, request.perm) : floats;
-  return { quantized: quantizeWeight(ordered, { dims, axis: request.axis }, request), dims };
-}
-
-const graphKeys = new WeakMap<Graph, number>();
-let nextGraphKey = 0;
-
-/** Graphs have no unique name: two branches may be called alike. */
-function graphKey(graph: Graph): number {
-  let key = graphKeys.get(graph);
-  if (key === undefined) graphKeys.set(graph, (key = nextGraphKey++));
-  return key;
+  const { name, graph } = found.source;
+  const layout = { dims, axis: request.axis };
+  const { values, scales, zeroPoint } = quantizeWeight(ordered, layout, request, name);
+  const tensor = Tensor.of(request.dataType, dims, values);
+  const initializer = graph.addInitializer(`${name}_quantized`, tensor);
+  return { values: initializer, scales, zeroPoint, initializer, order };
 }

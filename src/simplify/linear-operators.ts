@@ -249,26 +249,20 @@ function biasNode(matMul: Node, place: ChannelPlace, count: number): BiasNode | 
 /** Adds the bias behind a MatMul; whoever used its result now uses the sum. */
 function insertAdd(matMul: Node, bias: Tensor): void {
   const graph = matMul.graph!;
+  const { label } = matMul;
   const [output] = matMul.takeOutputs();
-  const product = graph.addValue(graph.freshName(`${matMul.label}_product`), output?.type);
+  const product = graph.addValue(graph.freshName(`${label}_product`), output?.type);
   matMul.setOutput(0, product);
   const add = graph.addNode(
     {
       opType: 'Add',
-      name: freshNodeName(matMul),
+      name: graph.freshNodeName(`${label}_bias`),
       inputs: [product],
       outputs: [output],
     },
     { after: matMul },
   );
-  add.setInput(1, addConstant(add, `${matMul.label}_bias`, bias));
-}
-
-function freshNodeName(matMul: Node): string {
-  const names = new Set(Array.from(matMul.graph!.nodes, ({ name }) => name));
-  let name = `${matMul.label}_bias`;
-  for (let i = 1; names.has(name); i++) name = `${matMul.label}_bias_${i}`;
-  return name;
+  add.setInput(1, addConstant(add, `${label}_bias`, bias));
 }
 
 function computed(node: Node, what: string): Reason {

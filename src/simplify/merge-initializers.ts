@@ -1,5 +1,6 @@
 /**
- * Makes equal initializers of one graph one. Contents are compared by a few bytes first and in
+ * Makes equal initializers one: within a graph, with one of a graph around, and large ones of two
+ * branches by moving them to the main graph. Contents are compared by a few bytes first and in
  * pieces then, so that weights which differ are not read, and none is held in memory.
  */
 import * as z from 'zod/mini';
@@ -16,50 +17,63 @@ export const mergeInitializers = definePass({
   options: z.object({}),
   async run(model, _options, context) {
     const report = new ReportBuilder();
-    for (const graph of [...model.allGraphs()]) {
-      const merged = await mergeIn(graph, context.signal);
-      for (const [node, kept] of merged) {
-        report.changed.push({ node, op: 'initializer', what: `merged into ${kept}` });
+    const constants = [...model.graph.allGraphs()].flatMap((graph) =>
+      graph.initializers.filter(
+        (value) => value.isConstant && !value.isOutput && !isAnnotationPart(value),
+      ),
+    );
+    for (const group of groupBy(constants, typeKey)) {
+      if (group.length < 2) continue;
+      const bySample = new Map<string, Value[]>();
+      for (const value of group) {
+        throwIfAborted(context.signal);
+        const key = await sampleOf(value.initializer!);
+        const kept = bySample.get(key) ?? [];
+        bySample.set(key, kept);
+        const twin = await findEqual(value, kept, model.graph);
+        if (twin) {
+          report.changed.push({ node: value.name, op: 'initializer', what: `merged into ${twin}` });
+          value.replaceUses(twin);
+          value.graph.removeValue(value);
+        } else {
+          kept.push(value);
+        }
       }
     }
     return report;
   },
 });
 
-async function mergeIn(graph: Graph, signal?: AbortSignal): Promise<[string, string][]> {
-  const groups = new Map<string, Value[]>();
-  for (const value of graph.initializers) {
-    if (!value.isConstant || value.isOutput || isAnnotationPart(value)) continue;
-    const key = typeKey(value.initializer!);
-    groups.set(key, [...(groups.get(key) ?? []), value]);
-  }
-  const merged: [string, string][] = [];
-  for (const group of groups.values()) {
-    if (group.length < 2) continue;
-    const kept = new Map<string, Value[]>();
-    for (const value of group) {
-      throwIfAborted(signal);
-      const key = await sampleOf(value.initializer!);
-      const candidates = kept.get(key) ?? [];
-      const twin = await findEqual(value, candidates);
-      if (twin) {
-        value.replaceUses(twin);
-        graph.removeValue(value);
-        merged.push([value.name, twin.name]);
-      } else {
-        kept.set(key, [...candidates, value]);
-      }
+/** An equal one that can stand in; one of another branch is moved to where both can see it. */
+async function findEqual(value: Value, kept: Value[], main: Graph): Promise<Value | undefined> {
+  for (const [at, other] of kept.entries()) {
+    const visible = whyNotReplace(value, other) === undefined;
+    if (!visible && value.initializer!.byteLength < hoistBytes) continue;
+    if (!(await sameContent(value.initializer!, other.initializer!))) continue;
+    if (visible) return other;
+    const moved = main.addInitializer(other.name, other.initializer!);
+    if (whyNotReplace(other, moved) ?? whyNotReplace(value, moved)) {
+      main.removeValue(moved);
+      continue;
     }
-  }
-  return merged;
-}
-
-async function findEqual(value: Value, candidates: readonly Value[]): Promise<Value | undefined> {
-  for (const other of candidates) {
-    if (whyNotReplace(value, other)) continue;
-    if (await sameContent(value.initializer!, other.initializer!)) return other;
+    other.replaceUses(moved);
+    other.graph.removeValue(other);
+    kept[at] = moved;
+    return moved;
   }
   return undefined;
+}
+
+/** Smaller constants stay in their branch, where they are easier to read. */
+const hoistBytes = 4096;
+
+function groupBy(values: readonly Value[], keyOf: (tensor: Tensor) => string): Value[][] {
+  const groups = new Map<string, Value[]>();
+  for (const value of values) {
+    const key = keyOf(value.initializer!);
+    groups.set(key, [...(groups.get(key) ?? []), value]);
+  }
+  return [...groups.values()];
 }
 
 function typeKey({ dataType, dims, byteLength }: Tensor): string {

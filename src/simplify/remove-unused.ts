@@ -16,16 +16,14 @@ export const removeUnused = definePass({
   async run(model) {
     const report = new ReportBuilder();
     const graphs = [model.graph, ...model.functions.map(({ body }) => body)];
-    const initializers = graphs.reduce((count, graph) => count + removeFrom(graph, report), 0);
-    if (initializers > 0) report.note(`removed ${initializers} unused initializers`);
+    for (const graph of graphs) removeFrom(graph, report);
     removeFunctions(model, report);
     return report;
   },
 });
 
-/** From the last node to the first, so that a whole chain leaves in one go. Counts initializers. */
-function removeFrom(graph: Graph, report: ReportBuilder): number {
-  let initializers = 0;
+/** From the last node to the first, so that a whole chain leaves in one go. */
+function removeFrom(graph: Graph, report: ReportBuilder): void {
   for (let node = graph.nodes.last; node; ) {
     const { previous } = node;
     if (node.outputs.every((output) => !output || output.isUnused)) {
@@ -36,15 +34,16 @@ function removeFrom(graph: Graph, report: ReportBuilder): number {
         report.skip(node, 'its outputs are not used, but it may have side effects');
       }
     }
-    if (node.graph) for (const inner of node.subgraphs) initializers += removeFrom(inner, report);
+    if (node.graph) for (const inner of node.subgraphs) removeFrom(inner, report);
     node = previous;
   }
   for (const value of [...graph.values]) {
     if (value.producer || value.isInput || !value.isUnused || isAnnotationPart(value)) continue;
-    if (value.initializer || value.sparse) initializers++;
+    if (value.initializer || value.sparse) {
+      report.changed.push({ node: value.name, op: 'initializer', what: 'removed, it is not used' });
+    }
     graph.removeValue(value);
   }
-  return initializers;
 }
 
 /** Functions may call functions: go on until every one left is called. */

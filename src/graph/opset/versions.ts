@@ -59,6 +59,7 @@ const compatible: Readonly<Record<string, readonly number[]>> = {
   DequantizeLinear: [10, 13, 19, 21, 23, 24, 25],
   Det: [11, 22],
   Div: [1, 13, 14],
+  DynamicSlice: [1],
   Dropout: [1, 13, 22],
   DynamicQuantizeLinear: [11],
   Einsum: [12],
@@ -221,6 +222,7 @@ const compatible: Readonly<Record<string, readonly number[]>> = {
 /** Operators that are gone, and since when. A model of that opset must not have them. */
 const removed: Readonly<Record<string, number>> = {
   Affine: 10,
+  DynamicSlice: 10,
   ImageScaler: 10,
   ParametricSoftplus: 10,
   Scale: 10,

@@ -5,11 +5,11 @@
  */
 import type { Node } from '../../graph/node.js';
 import { Tensor } from '../../onnx/tensor.js';
-import { findWeight } from '../find-weight.js';
+import { findWeight, tooSmall } from '../find-weight.js';
 import type { RewriteResult, Rewriter } from '../rewriter.js';
 import { quantizeActivation } from './activation.js';
 import { fromFloat } from './mat-mul.js';
-import { type DynamicOptions, describeWeight, tooSmall } from './options.js';
+import { type DynamicOptions, describeWeight } from './options.js';
 
 export async function dynamicConv(
   node: Node,
@@ -24,12 +24,12 @@ export async function dynamicConv(
   if (node.int('group', 1) > 1) {
     return { reason: 'integer kernels are slower than float for grouped and depthwise Conv' };
   }
-  const stored = await rewriter.weight(weight, {
+  const stored = await rewriter.weight(node, weight, {
     dataType: 'uint8',
     reduceRange: options.reduceRange,
     axis: options.perChannel ? 0 : undefined,
   });
-  const home = stored.values.graph;
+  const home = stored.initializer.graph;
   const activation = quantizeActivation(rewriter, node, node.input(0), weight.dataType);
   const accumulator = rewriter.emit(
     node,
@@ -39,18 +39,14 @@ export async function dynamicConv(
       stored.values,
       activation.zeroPoint,
       rewriter.once(home, 'uint8 128', () =>
-        rewriter.constant(home, 'uint8_zero_point', Tensor.scalar('uint8', 128)),
+        rewriter.constant(home, 'uint8_zero_point', Tensor.scalar('uint8', stored.zeroPoint)),
       ),
     ],
     Object.fromEntries(node.attributes),
   );
   // One value per output channel, broadcast over the spatial axes.
   const perChannel = [stored.scales.length, ...weight.dims.slice(2).map(() => 1)];
-  const scales = rewriter.constant(
-    home,
-    `${weight.value.name}_scale`,
-    Tensor.of('float', perChannel, stored.scales),
-  );
+  const scales = rewriter.scales(stored, perChannel);
   const scale = rewriter.emit(node, 'Mul', [activation.scale, scales]);
   let result = rewriter.emit(node, 'Mul', [rewriter.cast(node, accumulator, 'float'), scale]);
   result = fromFloat(rewriter, node, result, weight);

@@ -4,11 +4,12 @@
  */
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
+import type { DataType } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
-import { findWeight } from '../find-weight.js';
+import { findWeight, tooSmall } from '../find-weight.js';
 import type { RewriteResult, Rewriter } from '../rewriter.js';
 import { emitProduct, fromFloat } from './mat-mul.js';
-import { type DynamicOptions, describeWeight, tooSmall } from './options.js';
+import { type DynamicOptions, describeWeight } from './options.js';
 
 export async function dynamicGemm(
   node: Node,
@@ -28,14 +29,18 @@ export async function dynamicGemm(
     ...(node.int('transB', 0) ? { perm: [1, 0] } : {}),
   });
   result = fromFloat(rewriter, node, result, weight);
-  const bias = await scaledBias(rewriter, node);
+  const bias = await scaledBias(rewriter, node, weight.dataType);
   if (bias) result = rewriter.emit(node, 'Add', [result, bias]);
   rewriter.replace(node, result);
   return { done: `MatMulInteger, ${describeWeight(weight, options)}` };
 }
 
 /** beta times C: folded where C is constant, computed where it is not. */
-async function scaledBias(rewriter: Rewriter, node: Node): Promise<Value | undefined> {
+async function scaledBias(
+  rewriter: Rewriter,
+  node: Node,
+  dataType: DataType,
+): Promise<Value | undefined> {
   const bias = node.inputs[2];
   const beta = node.float('beta', 1);
   if (!bias || beta === 0) return undefined;
@@ -46,8 +51,6 @@ async function scaledBias(rewriter: Rewriter, node: Node): Promise<Value | undef
     const scaled = (await tensor.floats()).map((value) => value * beta);
     return rewriter.constant(graph, `${bias.name}_scaled`, Tensor.of('float', tensor.dims, scaled));
   }
-  const found = await findWeight(node, 1);
-  const dataType = 'reason' in found ? 'float' : found.dataType;
   const factor = rewriter.constant(graph, `${node.label}_beta`, Tensor.scalar(dataType, beta));
   return rewriter.emit(node, 'Mul', [bias, factor]);
 }

@@ -4,15 +4,14 @@
  * the float LSTM on x64 (onnxruntime 1.30, I256 H512 T32).
  * Source: com.microsoft operators, DynamicQuantizeLSTM.
  */
-import type { Graph } from '../../graph/graph.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
 import { Tensor } from '../../onnx/tensor.js';
 import { transpose } from '../../ops/constant-views.js';
-import { type FoundWeight, findWeight } from '../find-weight.js';
-import { channelCount, quantizeWeight } from '../integers.js';
+import { type FoundWeight, findWeight, tooSmall } from '../find-weight.js';
+import { quantizeWeight } from '../integers.js';
 import type { RewriteResult, Rewriter } from '../rewriter.js';
-import { type DynamicOptions, describeWeight, tooSmall } from './options.js';
+import { type DynamicOptions, describeWeight } from './options.js';
 
 export async function dynamicLstm(
   node: Node,
@@ -28,10 +27,11 @@ export async function dynamicLstm(
   if (input.dataType !== 'float') {
     return { reason: `DynamicQuantizeLSTM takes float, this one is ${input.dataType}` };
   }
-  if (node.int('layout', 0) !== 0)
+  if (node.int('layout', 0) !== 0) {
     return { reason: 'DynamicQuantizeLSTM has no batch-first layout' };
-  const w = await storeGates(rewriter, node.graph!, input, options);
-  const r = await storeGates(rewriter, node.graph!, recurrent, options);
+  }
+  const w = await storedGates(rewriter, input, options);
+  const r = await storedGates(rewriter, recurrent, options);
   rewriter.model.opsets.set('com.microsoft', 1);
   const inputs: (Value | undefined)[] = Array.from({ length: 8 }, (_, i) => node.inputs[i]);
   inputs[1] = w.values;
@@ -54,35 +54,43 @@ export async function dynamicLstm(
   return { done: `DynamicQuantizeLSTM, ${describeWeight(recurrent, options)}` };
 }
 
-/** [directions, 4H, in] to int8 [directions, in, 4H] with scales [directions, 4H]. */
-async function storeGates(
+interface StoredGates {
+  /** int8 [directions, in, 4H] */
+  readonly values: Value;
+  /** [directions, 4H], or [directions] per tensor. */
+  readonly scale: Value;
+  readonly zeroPoint: Value;
+}
+
+/** Of a weight [directions, 4H, in]; once for all nodes that take it. */
+function storedGates(
   rewriter: Rewriter,
-  graph: Graph,
   weight: FoundWeight,
   options: DynamicOptions,
-): Promise<{ values: Value; scale: Value; zeroPoint: Value }> {
+): Promise<StoredGates> {
+  return rewriter.once(weight.value, 'gates', () => storeGates(rewriter, weight, options));
+}
+
+async function storeGates(
+  rewriter: Rewriter,
+  weight: FoundWeight,
+  { perChannel, reduceRange }: DynamicOptions,
+): Promise<StoredGates> {
   const [directions, gates, size] = weight.dims as [number, number, number];
-  const turned = transpose(await weight.read(), weight.dims, [0, 2, 1]);
-  const perDirection = size * gates;
-  const layout = { dims: [size, gates], axis: options.perChannel ? 1 : undefined };
-  const values = new Int8Array(turned.length);
-  const scales = new Float32Array(directions * channelCount(layout));
-  // Every direction is a network of its own, so it gets scales of its own.
-  for (let d = 0; d < directions; d++) {
-    const part = quantizeWeight(turned.subarray(d * perDirection, (d + 1) * perDirection), layout, {
-      dataType: 'int8',
-      reduceRange: options.reduceRange,
-    });
-    values.set(part.values, d * perDirection);
-    scales.set(part.scales, d * channelCount(layout));
-  }
-  const shape = options.perChannel ? [directions, gates] : [directions];
-  const { name } = weight.value;
+  const { name, graph } = weight.value;
+  // Every direction is a network of its own, so it gets scales of its own: rows of a matrix.
+  const layout = perChannel
+    ? { dims: [directions * gates, size], axis: 0 }
+    : { dims: [directions, gates * size], axis: 0 };
+  const format = { dataType: 'int8', reduceRange } as const;
+  const { values, scales } = quantizeWeight(await weight.read(), layout, format, name);
+  const turned = transpose(values, weight.dims, [0, 2, 1]);
+  const shape = perChannel ? [directions, gates] : [directions];
   return {
     values: rewriter.constant(
       graph,
       `${name}_quantized`,
-      Tensor.of('int8', [directions, size, gates], values),
+      Tensor.of('int8', [directions, size, gates], turned),
     ),
     scale: rewriter.constant(graph, `${name}_scale`, Tensor.of('float', shape, scales)),
     zeroPoint: rewriter.constant(

@@ -5,10 +5,10 @@
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
 import { Tensor } from '../../onnx/tensor.js';
-import { type FoundWeight, findWeight } from '../find-weight.js';
+import { type FoundWeight, findWeight, tooSmall } from '../find-weight.js';
 import type { RewriteResult, Rewriter } from '../rewriter.js';
 import { quantizeActivation } from './activation.js';
-import { type DynamicOptions, describeWeight, tooSmall } from './options.js';
+import { type DynamicOptions, describeWeight } from './options.js';
 
 export async function dynamicMatMul(
   node: Node,
@@ -38,25 +38,18 @@ export async function emitProduct(
 ): Promise<Value> {
   const rank = weight.dims.length;
   const { reduceRange, perChannel } = how.options;
-  const stored = await rewriter.weight(weight, {
+  const stored = await rewriter.weight(node, weight, {
     dataType: 'int8',
     reduceRange,
     // The columns are the output channels; a batch of matrices shares the scales of its columns.
     axis: perChannel ? rank - 1 : undefined,
     ...(how.perm && { perm: how.perm }),
   });
-  const alpha = how.alpha ?? 1;
-  const scales = rewriter.constant(
-    stored.values.graph,
-    `${weight.value.name}_scale`,
-    Tensor.of(
-      'float',
-      stored.scales.length === 1 ? [] : [stored.scales.length],
-      stored.scales.map((scale) => scale * alpha),
-    ),
-  );
-  const zeroPoint = rewriter.once(stored.values.graph, 'int8 zero', () =>
-    rewriter.constant(stored.values.graph, 'int8_zero_point', Tensor.scalar('int8', 0)),
+  const columns = stored.scales.length;
+  const scales = rewriter.scales(stored, columns === 1 ? [] : [columns], how.alpha);
+  const home = stored.initializer.graph;
+  const zeroPoint = rewriter.once(home, 'int8 zero', () =>
+    rewriter.constant(home, 'int8_zero_point', Tensor.scalar('int8', stored.zeroPoint)),
   );
   const activation = quantizeActivation(rewriter, node, x, weight.dataType);
   const accumulator = rewriter.emit(node, 'MatMulInteger', [

@@ -22,16 +22,6 @@ export const dynamicOptions = z.object({
 
 export type DynamicOptions = z.output<typeof dynamicOptions>;
 
-export function tooSmall(
-  weight: FoundWeight,
-  { minElements }: { readonly minElements: number },
-): { reason: string } | undefined {
-  const count = weight.dims.reduce((product, dim) => product * dim, 1);
-  return count < minElements
-    ? { reason: `its weight has ${count} elements, fewer than minElements ${minElements}` }
-    : undefined;
-}
-
 export function describeWeight(
   weight: FoundWeight,
   options: { readonly perChannel: boolean },

@@ -11,6 +11,14 @@ const gridModes = new Map([
 
 export const renamed: readonly Conversion[] = [
   {
+    op: 'DynamicSlice',
+    since: 10,
+    convert(node) {
+      node.opType = 'Slice';
+      return 'is called Slice';
+    },
+  },
+  {
     op: 'Scatter',
     since: 11,
     convert(node) {

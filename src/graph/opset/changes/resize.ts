@@ -12,6 +12,15 @@ import type { Node } from '../../node.js';
 import type { Value } from '../../value.js';
 import { type Conversion, cannotConvert, dropIfUnused, insertBefore } from '../conversion.js';
 
+/**
+ * tf_half_pixel_for_nn is (x + 0.5) / scale, which is 0.5 more than half_pixel: rounded down it is
+ * half_pixel rounded half up, rounded half down it is half_pixel rounded up.
+ */
+const tensorflowRounding: ReadonlyMap<string, string> = new Map([
+  ['floor', 'round_prefer_ceil'],
+  ['round_prefer_floor', 'ceil'],
+]);
+
 export const resizeChanges: readonly Conversion[] = [
   {
     op: 'Upsample',
@@ -56,13 +65,14 @@ export const resizeChanges: readonly Conversion[] = [
       if (node.string('coordinate_transformation_mode', '') !== 'tf_half_pixel_for_nn') {
         return undefined;
       }
-      // floor((x + 0.5) / s) is ((x + 0.5) / s - 0.5) rounded half up.
-      if (node.string('mode') !== 'nearest' || node.string('nearest_mode') !== 'floor') {
-        throw cannotConvert(node, 'tf_half_pixel_for_nn without nearest_mode "floor"');
+      const nearest = node.string('mode') === 'nearest' ? node.string('nearest_mode') : 'none';
+      const rounding = tensorflowRounding.get(nearest);
+      if (!rounding) {
+        throw cannotConvert(node, `tf_half_pixel_for_nn with nearest_mode "${nearest}"`);
       }
       node.setAttribute('coordinate_transformation_mode', 'half_pixel');
-      node.setAttribute('nearest_mode', 'round_prefer_ceil');
-      return 'tf_half_pixel_for_nn became half_pixel with round_prefer_ceil';
+      node.setAttribute('nearest_mode', rounding);
+      return `tf_half_pixel_for_nn became half_pixel with ${rounding}`;
     },
   },
 ];

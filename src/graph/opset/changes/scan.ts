@@ -27,7 +27,7 @@ export const scanChanges: readonly Conversion[] = [
         const name = batch.freshName(`${node.label}_item_${at}`);
         return batch.addInput(name, withoutBatch(input));
       });
-      node.removeAttribute('body');
+      // The inner node owns the body from here on.
       const inner = batch.addNode({
         opType: 'Scan',
         name: `${node.label}_sequence`,

@@ -1,0 +1,40 @@
+/**
+ * pare: the library. Runs in Node and in browsers; what needs a file system or onnxruntime-node
+ * is in 'pare/node'.
+ */
+export * from './data/index.js';
+export type * from './engine/engine.js';
+export { hostTensor, randomFeeds } from './engine/host-tensor.js';
+export { modelSource } from './engine/model-source.js';
+export { inferShapes } from './engine/shapes.js';
+export { PareError, type PareErrorCode } from './errors.js';
+export { floatAttribute, floatsAttribute, intsAttribute } from './graph/attribute.js';
+export { cloneModel } from './graph/clone.js';
+export { differenceOf } from './graph/equal.js';
+export { Graph, type NodeSpec } from './graph/graph.js';
+export { Model } from './graph/model.js';
+export { Node } from './graph/node.js';
+export { upgradeOpset } from './graph/opset/upgrade.js';
+export { parseModel } from './graph/parse.js';
+export { printModel } from './graph/print.js';
+export { Value } from './graph/value.js';
+export { type Dim, tensorType, type ValueType } from './graph/value-type.js';
+export { encode, encodeWithExternalData, loadModel } from './load.js';
+export { type BenchReport, type BenchRow, bench } from './measure/bench.js';
+export { evaluate } from './measure/evaluate.js';
+export type { Evaluation } from './measure/evaluation.js';
+export { measureMacs } from './measure/macs.js';
+export type { NamedModel } from './measure/named-model.js';
+export { valueRanges } from './measure/ranges.js';
+export { type SizeReport, sizeOf } from './measure/size.js';
+export { type ByteSource, blobSource, bytesSource } from './onnx/byte-source.js';
+export type { DataType } from './onnx/data-type.js';
+export { externalFilesFromMap } from './onnx/external.js';
+export { Tensor } from './onnx/tensor.js';
+export { type OptimizeOptions, type OptimizeResult, optimize } from './optimize/optimize.js';
+export { type Recipe, runRecipe } from './optimize/recipe.js';
+export { applyPass, definePass, type Pass, type PassContext, type PassReport } from './pass.js';
+export type { Progress } from './progress.js';
+export { quantize, schemes } from './quantize/index.js';
+export { simplifications, simplify } from './simplify/index.js';
+export { version } from './version.js';
