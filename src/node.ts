@@ -13,6 +13,7 @@ import { nodeFileSource } from './onnx/node-file-source.js';
 
 export { loadPreprocess, openPath as openData } from './data/node.js';
 export { createNodeEngine, type NodeEngineOptions } from './engine/node.js';
+export { createEngineFor } from './engine/node-targets.js';
 export { brotliCounter } from './measure/node-compress.js';
 
 export interface OpenModel {

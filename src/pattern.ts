@@ -3,9 +3,35 @@
  * ('*' stands for any characters), `op:Conv` an operator type.
  */
 import { PareError } from './errors.js';
+import type { Model } from './graph/model.js';
 import type { Node } from './graph/node.js';
 
 export type NodePredicate = (node: Node) => boolean;
+
+export interface NodeChoice {
+  /** Patterns; none means every node. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/**
+ * Tells why a node is not chosen; undefined for those that are. Excluding wins over including.
+ * Throws `usage` for a pattern that matches no node of the model.
+ * @example const leaveOut = nodeChooser(model, { include: [], exclude: ['op:Gather'] });
+ */
+export function nodeChooser(
+  model: Model,
+  { include, exclude }: NodeChoice,
+): (node: Node) => string | undefined {
+  checkPatterns(include, model.allNodes(), 'include');
+  checkPatterns(exclude, model.allNodes(), 'exclude');
+  const included = nodeMatcher(include);
+  const excluded = nodeMatcher(exclude);
+  return (node) => {
+    if (excluded(node)) return 'excluded by the caller';
+    return include.length > 0 && !included(node) ? 'not included by the caller' : undefined;
+  };
+}
 
 /**
  * True for nodes that any of the patterns matches.

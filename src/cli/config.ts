@@ -3,10 +3,11 @@
  * --config. Section `common` holds for every command that knows the option, a section with a
  * command's name for that command. Flags override the file, the file overrides defaults.
  */
+
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { existsSync } from 'node:fs';
 import { didYouMean } from '../data/did-you-mean.js';
 import { messageOf, PareError } from '../errors.js';
 import { ioError } from './io-error.js';

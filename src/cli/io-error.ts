@@ -41,7 +41,10 @@ function explain(
             text: `there is no folder ${dirname(path)}`,
             hint: 'make the folder first, or choose another with -o',
           }
-        : { text: 'there is no such file', hint: 'check the path; it is relative to the folder you are in' };
+        : {
+            text: 'there is no such file',
+            hint: 'check the path; it is relative to the folder you are in',
+          };
     case 'ENOTDIR':
       return { text: 'a part of the path is a file, not a folder', hint: 'check the path' };
     case 'ENAMETOOLONG':

@@ -5,7 +5,7 @@
 import type * as z from 'zod/mini';
 import { PareError } from '../errors.js';
 import { checkOptions } from './check-options.js';
-import { checkName, type ConfigSection, type LoadedConfig } from './config.js';
+import { type ConfigSection, checkName, type LoadedConfig } from './config.js';
 import {
   checkGlobal,
   configurableGlobals,

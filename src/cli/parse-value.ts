@@ -84,9 +84,13 @@ function parseNumber(text: string, unit: Unit | undefined, name: string): number
   const factors: Readonly<Record<string, number>> = unit ? suffixes[unit] : { '': 1 };
   const suffix = match?.[2]?.toLowerCase() ?? '';
   if (!match || !Object.hasOwn(factors, suffix)) {
-    throw new PareError('usage', `${name}: "${text}" is not a number${unit ? ' of this kind' : ''}`, {
-      hint: unit ? `for example ${unitExamples[unit]}` : undefined,
-    });
+    throw new PareError(
+      'usage',
+      `${name}: "${text}" is not a number${unit ? ' of this kind' : ''}`,
+      {
+        hint: unit ? `for example ${unitExamples[unit]}` : undefined,
+      },
+    );
   }
   const factor = factors[suffix]!;
   const value = Number(match[1]);

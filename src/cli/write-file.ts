@@ -6,8 +6,8 @@
 import { chmod, open, rename, rm, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { throwIfAborted } from '../errors.js';
-import { registerTempFile } from './cleanup.js';
 import { type CheckedTarget, checkTargets, type TargetRules } from './check-targets.js';
+import { registerTempFile } from './cleanup.js';
 import { ioError } from './io-error.js';
 import { removeStaleTempFiles, tempName } from './temp-names.js';
 import { writeParts } from './write-parts.js';

@@ -108,7 +108,8 @@ async function* contentOf(model: Model): AsyncGenerator<Uint8Array> {
   for (const file of files) yield* file.parts();
 }
 
-interface Use {
+/** What a constant is used for. */
+export interface Use {
   readonly role: ConstantRole;
   readonly op: string;
   readonly elements: number;
@@ -149,13 +150,15 @@ function weigh(model: Model) {
   };
 }
 
-interface Constant {
+/** A tensor that the file holds. */
+export interface Constant {
   readonly value: Value;
   readonly tensor: Tensor;
   readonly bytes: number;
 }
 
-function* constantsOf(model: Model): Generator<Constant> {
+/** Every initializer and Constant node, also of subgraphs and functions. */
+export function* constantsOf(model: Model): Generator<Constant> {
   for (const graph of model.allGraphs()) {
     for (const value of graph.initializers) {
       if (value.initializer) yield constant(value, value.initializer);
@@ -184,7 +187,7 @@ function* sparseConstant(
 }
 
 /** The use that stands first among the roles. */
-function mainUse(value: Value, tensor: Tensor): Use {
+export function mainUse(value: Value, tensor: Tensor): Use {
   let best: Use = { role: 'constant', op: 'none', elements: tensor.size };
   for (const use of usesOf(value, tensor, new Set())) {
     const better = constantRoles.indexOf(use.role) - constantRoles.indexOf(best.role);

@@ -8,7 +8,7 @@ const free = (traffic: Traffic): OperatorCost => Object.freeze({ macs: () => 0, 
 
 /** Each element by itself, with broadcasting. */
 const elementWise = `
-  Abs Acos Acosh Add And Asin Asinh Atan Atanh Bernoulli BitShift BitwiseAnd BitwiseNot
+  Abs Acos Acosh Add And Asin Asinh Atan Atanh Bernoulli BitCast BitShift BitwiseAnd BitwiseNot
   BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh DequantizeLinear Div Dropout Elu Equal
   Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less
   LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow QuantizeLinear Reciprocal Relu
@@ -51,7 +51,8 @@ const movement = `
   ConcatFromSequence SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
   SequenceLength SplitToSequence Optional OptionalGetElement OptionalHasElement
   StringConcat StringNormalizer StringSplit RegexFullMatch TfIdfVectorizer ImageDecoder
-  com.microsoft:Pad com.microsoft:QLinearConcat com.microsoft:Trilu
+  com.microsoft:Pad com.microsoft:QLinearConcat com.microsoft:RemovePadding
+  com.microsoft:RestorePadding com.microsoft:Trilu
   com.microsoft:Unique
   com.microsoft.nchwc:ReorderInput com.microsoft.nchwc:ReorderOutput
 `;

@@ -13,6 +13,23 @@ export interface HalfSupport {
   readonly tensorAttribute?: string;
 }
 
+/**
+ * Operators on the border between float and integers. Runtimes join them with the float nodes
+ * next to them into integer kernels, which a cast in between would prevent.
+ */
+export const integerBorders: ReadonlySet<string> = new Set([
+  'QuantizeLinear',
+  'DequantizeLinear',
+  'DynamicQuantizeLinear',
+  'MatMulInteger',
+  'ConvInteger',
+  'com.microsoft:QuantizeLinear',
+  'com.microsoft:DequantizeLinear',
+]);
+
+/** Operators that bring the int32 sums of an integer product back to float, in a chain. */
+export const rescalers: ReadonlySet<string> = new Set(['Cast', 'Mul']);
+
 const plain: HalfSupport = Object.freeze({});
 
 const plainOperators = [
@@ -41,7 +58,8 @@ const plainOperators = [
 /** By operator; one that is not listed stays float32 and is reported. */
 export const halfSupport: Readonly<Record<string, HalfSupport>> = Object.freeze({
   ...Object.fromEntries(plainOperators.map((op) => [op, plain])),
-  Resize: { floatInputs: [2] },
+  // The scales are input 1 in opset 10; later that is the region, whose type is free.
+  Resize: { floatInputs: [1, 2] },
   Cast: { typeAttribute: 'to' },
   EyeLike: { typeAttribute: 'dtype' },
   RandomNormal: { typeAttribute: 'dtype' },

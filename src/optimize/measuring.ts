@@ -39,10 +39,12 @@ export function chooseSamples(
     });
   }
   const search = Math.min(searchSamples, Math.ceil(dataset.size / 4));
+  const { test } = dataset.parts ?? {};
+  const left = test ? test.end - test.start : dataset.size - search;
   const { calibrate, evaluate } = splitDataset(dataset, {
     calibrate: search,
     seed,
-    ...(limit !== undefined && { evaluate: Math.min(limit, dataset.size - search) }),
+    evaluate: Math.min(limit ?? left, left),
   });
   return { search: calibrate, evaluate };
 }

@@ -3,7 +3,6 @@
  * are as fast or slower), so storage is the default; compute is for WebGPU.
  */
 import { definePass } from '../pass.js';
-import { checkPatterns } from '../pattern.js';
 import { computeHalf } from './float16/compute.js';
 import { float16Options } from './float16/options.js';
 import { storeHalf } from './float16/storage.js';
@@ -13,11 +12,8 @@ export const float16 = definePass({
   name: 'float16',
   summary: 'float16 weights: half the size, stored only or computed too, checked against overflow.',
   options: float16Options,
-  async run(model, options, context) {
-    checkPatterns(options.include, model.allNodes(), 'include');
-    checkPatterns(options.exclude, model.allNodes(), 'exclude');
-    return options.mode === 'storage'
-      ? storeHalf(model, options)
-      : computeHalf(model, options, context);
-  },
+  run: (model, options, context) =>
+    options.mode === 'storage'
+      ? storeHalf(model, options, context)
+      : computeHalf(model, options, context),
 });

@@ -14,8 +14,11 @@ export const schemes = Object.freeze([dynamic, weightOnly, float16] as const);
 export type SchemeName = (typeof schemes)[number]['name'];
 
 /**
- * Quantizes a copy of the model. Options are those of the scheme (see its schema); a scheme that
- * finds nothing to quantize changes nothing and says why in the report.
+ * Quantizes a copy of the model. Options are those of the scheme (see its schema). The report says
+ * of every node that stays float why it does; where all of them do, the copy computes the same.
+ *
+ * Throws `usage` for an unknown scheme, a wrong option or a pattern that matches no node, and
+ * `invalid-model` for a weight that holds NaN or infinities.
  *
  * @example
  * const { model: small, report } = await quantize(model, 'dynamic', { exclude: ['op:Gemm'] });

@@ -6,14 +6,17 @@
  *   speed of float), unless the session sets session.disable_quant_qdq=1.
  * - 'cast' writes Cast and Mul, which every runtime folds into float weights at load: exactly the
  *   speed and the memory of the float model, with no session option.
+ * Large constants that are no weights go the second way, in both forms, where int8 holds them
+ * without loss.
  */
 import * as z from 'zod/mini';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
-import { Tensor } from '../onnx/tensor.js';
+import { elementCount } from '../onnx/data-type.js';
 import { type WeightInput, weightInputs } from '../ops/weights.js';
 import { definePass } from '../pass.js';
-import { findWeight } from './find-weight.js';
+import { storeExactly } from './exact.js';
+import { findWeight, tooSmall } from './find-weight.js';
 import { quantizeGather } from './gather.js';
 import type { RewriteResult, Rewriter } from './rewriter.js';
 import { runScheme } from './scheme.js';
@@ -37,14 +40,17 @@ export const weightOnly = definePass({
   name: 'weight-only',
   summary: 'int8 weights per channel, computed in float: a quarter of the size, no data needed.',
   options: weightOnlyOptions,
-  run: (model, options, context) =>
-    runScheme(model, {
+  async run(model, options, context) {
+    const report = await runScheme(model, {
       rewrites,
       options,
       context,
-      // DequantizeLinear has an axis from opset 13 on; Cast and Mul need no version.
+      // DequantizeLinear has an axis from opset 13 on; Cast and Mul are what they are from 7 on.
       opset: options.form === 'dequantize' ? 13 : 7,
-    }),
+    });
+    await storeExactly(model, options, context, report);
+    return report;
+  },
 });
 
 const rewrites: Readonly<
@@ -90,24 +96,19 @@ async function storeWeight(
 ): Promise<RewriteResult> {
   const weight = await findWeight(node, input.index);
   if ('reason' in weight) return weight;
-  const count = weight.dims.reduce((product, dim) => product * dim, 1);
-  if (count < options.minElements) {
-    return {
-      reason: `its weight has ${count} elements, fewer than minElements ${options.minElements}`,
-    };
-  }
+  const small = tooSmall(weight, options);
+  if (small) return small;
   const axis = options.perChannel ? input.axis(weight.dims.length) : undefined;
-  const stored = await rewriter.weight(weight, { dataType: 'int8', axis });
-  const home = stored.values.graph;
+  // A channel of n floats takes n bytes and the 4 of its scale.
+  const perScale = elementCount(weight.dims) / (axis === undefined ? 1 : weight.dims[axis]!);
+  if (perScale < 4) {
+    return { reason: `its channels have ${perScale} elements, the scales would weigh as much` };
+  }
+  const stored = await rewriter.weight(node, weight, { dataType: 'int8', axis });
   // Nodes that share a weight share its float form too, where they are in the same graph.
-  const key = `${stored.values.name}|float`;
+  const key = `${stored.values.name}|${weight.dataType}`;
   const float = rewriter.once(node.graph!, key, () => {
-    const dims = scaleDims(weight.dims, axis, options.form);
-    const scale = rewriter.constant(
-      home,
-      `${weight.value.name}_scale`,
-      Tensor.of('float', dims, stored.scales),
-    );
+    const scale = rewriter.scales(stored, scaleDims(weight.dims, axis, options.form));
     const value = toFloat(rewriter, node, stored.values, scale, axis, options.form);
     return weight.dataType === 'float' ? value : rewriter.cast(node, value, weight.dataType);
   });

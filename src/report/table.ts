@@ -46,9 +46,7 @@ export function table(
   const { width = Number.POSITIVE_INFINITY, style = plainStyle, notes = [] } = options;
   const cells = rows.map((row) => columns.map((_, i) => clean(row[i] ?? '')));
   const widths = fit(columns, cells, width);
-  const lines = widths
-    ? grid(columns, cells, widths, style)
-    : blocks(columns, cells, width, style);
+  const lines = widths ? grid(columns, cells, widths, style) : blocks(columns, cells, width, style);
   for (const note of notes) {
     lines.push(...wrap(note, width).map((line) => style.paint('faint', line)));
   }
@@ -134,7 +132,9 @@ function blocks(
       const { header, align } = columns[i]!;
       const room = Math.max(leastFlexible, width - displayWidth(header) - 2);
       const shown = align === 'right' ? text : truncateMiddle(text, room, ellipsis);
-      lines.push(`${style.paint('strong', `${header}:`)} ${tone ? style.paint(tone, shown) : shown}`);
+      lines.push(
+        `${style.paint('strong', `${header}:`)} ${tone ? style.paint(tone, shown) : shown}`,
+      );
     }
   }
   return lines;

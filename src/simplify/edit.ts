@@ -19,14 +19,16 @@ export function whyNotReplace(old: Value, value: Value): string | undefined {
     }
   }
   if (!old.isOutput) return undefined;
-  if (old.graph.outputs.filter((output) => output === old).length > 1) {
-    return 'its output is returned twice';
-  }
   if (value.graph !== old.graph) return 'it returns a value of the graph around';
   if (value.isInput) return 'it joins a graph input to a graph output';
   if (value.isOutput) return 'it gives one value a second output name';
   if (value.initializer || value.sparse) return 'it returns a constant';
   if (isAnnotated(value)) return 'its input carries a quantization annotation';
+  for (const inner of old.graph.allGraphs()) {
+    if (inner !== old.graph && inner.find(old.name)?.graph === inner) {
+      return `a subgraph has a value "${old.name}" of its own`;
+    }
+  }
   return undefined;
 }
 

@@ -4,6 +4,7 @@
  * form, where a weight or a value that was seen does not fit, or where the caller says so.
  */
 import { inferShapes } from '../../engine/shapes.js';
+import { PareError, throwIfAborted } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
@@ -12,8 +13,10 @@ import { dataTypes } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
 import { halfSupport } from '../../ops/half.js';
 import { type PassContext, ReportBuilder, requireEngine } from '../../pass.js';
-import { nodeMatcher } from '../../pattern.js';
+import { nodeChooser } from '../../pattern.js';
+import { dropWeightInputs } from '../../simplify/drop-weight-inputs.js';
 import { floatRanges } from './float-ranges.js';
+import { integerNeighbors } from './integer-neighbors.js';
 import { type Float16Options, rangeProblem } from './options.js';
 
 export async function computeHalf(
@@ -22,22 +25,25 @@ export async function computeHalf(
   context: PassContext,
 ): Promise<ReportBuilder> {
   const report = new ReportBuilder();
+  report.notes.push(...(await dropWeightInputs.run(model, {}, context)).notes);
+  const leaveOut = nodeChooser(model, options);
   const engine = requireEngine(context, 'float16');
+  const typesInFile = new Map([...model.graph.values].map((value) => [value, value.type]));
   const unknown = await inferShapes(engine, model);
   const untyped = new Set(unknown.map(({ name }) => name));
   const { magnitudes, note } = await floatRanges(model, engine, context);
   if (note) report.note(note);
   const converter = new HalfConverter();
-  const included = nodeMatcher(options.include);
-  const excluded = nodeMatcher(options.exclude);
+  const quantized = integerNeighbors(model.graph);
   const half: Node[] = [];
   for (const node of model.graph.nodes) {
+    throwIfAborted(context.signal);
     if (!touchesFloat(node)) continue;
-    const reason = excluded(node)
-      ? 'excluded by the caller'
-      : options.include.length > 0 && !included(node)
-        ? 'not included'
-        : ((await operatorProblem(node, untyped)) ?? overflow(node, magnitudes, options));
+    const reason =
+      leaveOut(node) ??
+      quantized.get(node) ??
+      (await operatorProblem(node, untyped)) ??
+      overflow(node, magnitudes, options);
     if (reason) report.skip(node, reason);
     else half.push(node);
   }
@@ -46,11 +52,19 @@ export async function computeHalf(
     report.change(node, 'computes in float16');
   }
   converter.finish(model);
+  // Inferred types served the choice; in the file they would only take room.
+  for (const [value, type] of typesInFile) {
+    const isKept = type !== undefined || value.isInput || value.isOutput;
+    if (!isKept && value.graph === model.graph) value.type = undefined;
+  }
   return report;
 }
 
+/** Whether the node has float32 values that could be float16. */
 function touchesFloat(node: Node): boolean {
-  return [...node.inputs, ...node.outputs].some((value) => value?.dataType === 'float');
+  const fixed = halfSupport[node.op]?.floatInputs ?? [];
+  const inputs = node.inputs.filter((_, index) => !fixed.includes(index));
+  return [...inputs, ...node.outputs].some((value) => value?.dataType === 'float');
 }
 
 async function operatorProblem(
@@ -64,13 +78,17 @@ async function operatorProblem(
   if (tensorAttribute && !node.tensorAttribute(tensorAttribute)) {
     return `its ${tensorAttribute} is not given as a tensor`;
   }
+  if ([...node.inputs, ...node.outputs].some((value) => value?.dataType === 'float16')) {
+    return 'it is a border between float16 and float32 already';
+  }
   const unknown = [...node.inputs, ...node.outputs].find(
     (value) => value && untyped.has(value.name),
   );
   if (unknown) return `the type of its value "${unknown.name}" is not known`;
-  for (const value of node.inputs) {
-    if (value?.dataType !== 'float' || !value.initializer) continue;
-    const problem = rangeProblem(await value.initializer.floats());
+  const constants = node.inputs.map((value) => value?.initializer);
+  if (tensorAttribute) constants.push(node.tensorAttribute(tensorAttribute));
+  for (const tensor of constants) {
+    const problem = tensor?.dataType === 'float' && rangeProblem(await tensor.floats());
     if (problem) return problem;
   }
   return undefined;
@@ -138,7 +156,11 @@ class HalfConverter {
       const float = cast.output();
       float.type = tensorType('float', value.dims);
       for (const { node, index } of users) node.setInput(index, float);
-      if (isOutput) graph.replaceOutput(value, float);
+      if (isOutput && !graph.replaceOutput(value, float)) {
+        throw new PareError('invalid-model', `float16: a subgraph has a "${value.name}" as well`, {
+          hint: 'names of graph outputs must not occur again; exclude the node that makes it',
+        });
+      }
     }
     for (const value of graph.initializers) {
       if (value.isUnused && !value.isInput) graph.removeValue(value);

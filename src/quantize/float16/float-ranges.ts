@@ -5,6 +5,7 @@
 import type { Engine, Feeds } from '../../engine/engine.js';
 import { randomFeeds } from '../../engine/host-tensor.js';
 import { modelSource } from '../../engine/model-source.js';
+import { messageOf, PareError, throwIfAborted } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
 import { valueRanges } from '../../measure/ranges.js';
 import type { PassContext } from '../../pass.js';
@@ -27,7 +28,7 @@ export async function floatRanges(
     if (isTensor && value.dataType === 'float') names.push(value.name);
   }
   const samples = context.samples ?? (() => randomSamples(model, engine, context.seed));
-  const ranges = await valueRanges(model, engine, names, samples(), context.signal);
+  const ranges = await rangesOrHint();
   const magnitudes = new Map<string, number>();
   for (const [name, { min, max }] of ranges) magnitudes.set(name, Math.max(-min, max));
   return {
@@ -36,6 +37,20 @@ export async function floatRanges(
       ? undefined
       : 'no samples given: the ranges were seen on random inputs, real ones may overflow',
   };
+
+  async function rangesOrHint() {
+    try {
+      return await valueRanges(model, engine, names, samples(), context.signal);
+    } catch (error) {
+      throwIfAborted(context.signal);
+      if (context.samples) throw error;
+      throw new PareError(
+        'data-mismatch',
+        `float16: the model does not run on random inputs: ${messageOf(error)}`,
+        { hint: 'give samples of its real inputs, or use the mode "storage"', cause: error },
+      );
+    }
+  }
 }
 
 async function* randomSamples(model: Model, engine: Engine, seed: number): AsyncGenerator<Feeds> {

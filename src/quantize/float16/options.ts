@@ -2,11 +2,10 @@
  * Options of the float16 scheme.
  */
 import * as z from 'zod/mini';
+import { float16ToFloat32, float32ToFloat16 } from '../../onnx/float16.js';
 
 /** The largest finite float16. */
 export const largestHalf = 65504;
-/** The smallest positive float16 (subnormal); smaller magnitudes round to it or to zero. */
-export const smallestHalf = 2 ** -24;
 
 export const float16Options = z.object({
   /** Only nodes that match: names, wildcards, op:Type. Default all. */
@@ -22,20 +21,33 @@ export const float16Options = z.object({
 
 export type Float16Options = z.output<typeof float16Options>;
 
+/** float16 rounds to one part in 2048; a tensor that loses this much lies below its range. */
+const largestLoss = 1 / 256;
+
 /** Why weights cannot be float16, undefined when they can. */
 export function rangeProblem(weights: Float32Array): string | undefined {
+  const halves = float16ToFloat32(float32ToFloat16(weights));
   let over = 0;
+  let bad = 0;
   let peak = 0;
+  let energy = 0;
   let lost = 0;
-  for (const weight of weights) {
+  for (const [i, weight] of weights.entries()) {
     const magnitude = Math.abs(weight);
-    if (!(magnitude <= largestHalf)) over++;
+    if (Number.isNaN(magnitude)) bad++;
+    else if (magnitude > largestHalf) over++;
     if (magnitude > peak) peak = magnitude;
-    if (magnitude > 0 && magnitude < smallestHalf / 2) lost++;
+    energy += weight * weight;
+    lost += (weight - halves[i]!) ** 2;
   }
-  if (over > 0)
-    return `${over} of its weights are beyond float16 (largest ${peak.toExponential(2)})`;
-  // A tensor that loses many small values is one whose scale does not fit, not one with noise.
-  if (lost > weights.length / 100) return `${lost} of its weights vanish in float16`;
-  return undefined;
+  if (bad > 0) return `${bad} of its weights are NaN`;
+  if (over > 0) {
+    const numbers = `largest ${peak.toExponential(2)}, limit ${largestHalf}`;
+    return `${over} of its weights are beyond float16 (${numbers})`;
+  }
+  // Judged as a whole: single weights that vanish beside large ones are noise.
+  const loss = energy > 0 ? Math.sqrt(lost / energy) : 0;
+  if (loss <= largestLoss) return undefined;
+  const percent = (100 * loss).toFixed(1);
+  return `its weights are too small for float16 (largest ${peak.toExponential(2)}, ${percent}% is lost)`;
 }

@@ -1,0 +1,122 @@
+/**
+ * What several commands open and must close again: models, an engine, data. And the options that
+ * they have in common.
+ */
+import { resolve } from 'node:path';
+import * as z from 'zod/mini';
+import type { Dataset } from '../data/dataset.js';
+import { splitDataset } from '../data/split.js';
+import type { Engine, PortInfo, Target } from '../engine/engine.js';
+import { PareError } from '../errors.js';
+import type { NamedModel } from '../measure/named-model.js';
+import { createEngineFor, type OpenModel, openData, openModel } from '../node.js';
+import type { GlobalValues } from './global-options.js';
+
+const described = (description: string, more: object = {}) => z.meta({ description, ...more });
+
+export const targetField = z._default(
+  z
+    .enum(['node', 'wasm', 'webgpu'])
+    .check(described('runtime that the model is made for and measured on')),
+  'node',
+);
+
+/** Options of every command that reads data. */
+export const dataFields = {
+  data: z.optional(
+    z.string().check(
+      described('samples: a folder, zip, npz, IDX, CSV, JSONL or module', {
+        placeholder: 'PATH',
+      }),
+    ),
+  ),
+  preprocess: z.optional(
+    z.string().check(
+      described('a preset (imagenet, cifar10, mnist, raw ...), JSON, or a JSON file', {
+        placeholder: 'PRESET|JSON|FILE',
+      }),
+    ),
+  ),
+  samples: z.optional(
+    z.int().check(z.minimum(1), described('use at most so many samples', { placeholder: 'N' })),
+  ),
+};
+
+export interface DataValues {
+  readonly data?: string | undefined;
+  readonly preprocess?: string | undefined;
+  readonly samples?: number | undefined;
+}
+
+/** Opens models, runs, and closes them whatever happens. */
+export async function usingModels<T>(
+  paths: readonly string[],
+  cwd: string,
+  run: (models: readonly OpenModel[]) => Promise<T>,
+): Promise<T> {
+  const opened: OpenModel[] = [];
+  try {
+    for (const path of paths) opened.push(await openModel(resolve(cwd, path)));
+    return await run(opened);
+  } finally {
+    for (const each of opened) await each.close();
+  }
+}
+
+export async function usingEngine<T>(
+  target: Target,
+  globals: Pick<GlobalValues, 'threads'>,
+  run: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const { threads } = globals;
+  const engine = await createEngineFor(target, threads === undefined ? {} : { threads });
+  try {
+    return await run(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** The ports of a model, as a session tells them. */
+export async function portsOf(
+  engine: Engine,
+  { source }: NamedModel,
+): Promise<readonly PortInfo[]> {
+  const session = await engine.createSession(source, { optimization: 'disabled' });
+  try {
+    return session.inputs;
+  } finally {
+    await session.release();
+  }
+}
+
+/** Opens the data for a model's inputs. Throws `usage` when --data is missing. */
+export async function usingData<T>(
+  { data, preprocess }: DataValues,
+  ports: readonly PortInfo[],
+  cwd: string,
+  run: (dataset: Dataset) => Promise<T>,
+): Promise<T> {
+  if (data === undefined) {
+    throw new PareError('usage', 'no data is given', {
+      hint: '--data PATH: a folder of images, npz, IDX, CSV, JSONL ...; labels are optional',
+    });
+  }
+  const dataset = await openData(resolve(cwd, data), { ports, preprocess });
+  try {
+    return await run(dataset);
+  } finally {
+    await dataset.close?.();
+  }
+}
+
+/** Seeded choice of at most `limit` samples, ascending; all of them without a limit. */
+export function chosenIndices(
+  dataset: Dataset,
+  limit: number | undefined,
+  seed: number,
+): Uint32Array {
+  const count = dataset.parts ? dataset.parts.test.end - dataset.parts.test.start : dataset.size;
+  const evaluate = Math.min(limit ?? count, count);
+  return splitDataset(dataset, { calibrate: 0, evaluate, seed }).evaluate;
+}
