@@ -43,7 +43,7 @@ class Run {
   readonly #writers: Writers;
   readonly #abort = new AbortController();
   readonly #stop: (() => void)[];
-  readonly #flags: ReturnType<typeof reportingFlags>;
+  #verbose: boolean;
   #io: Io;
   #code: number = ExitCode.ok;
   #interrupted = false;
@@ -51,13 +51,14 @@ class Run {
   constructor(argv: readonly string[], host: Host) {
     this.#argv = argv;
     this.#host = host;
-    this.#flags = reportingFlags(argv);
+    const flags = reportingFlags(argv);
+    this.#verbose = flags.verbose;
     this.#writers = {
       // Nobody reads the result any more: the command may stop.
       stdout: new StreamWriter(host.stdout, () => this.#abort.abort(new Error('stdout is closed'))),
       stderr: new StreamWriter(host.stderr),
     };
-    this.#io = createIo(host, this.#writers, this.#flags);
+    this.#io = createIo(host, this.#writers, flags);
     this.#stop = [
       host.onSignal(() => this.#interrupt()),
       host.onUnhandled((error) => this.#crash(error)),
@@ -86,6 +87,7 @@ class Run {
       cwd: this.#host.cwd,
       signal: this.#abort.signal,
       createIo: (settings) => {
+        this.#verbose = settings.verbose;
         this.#io = createIo(this.#host, this.#writers, settings);
         return this.#io;
       },
@@ -114,14 +116,15 @@ class Run {
   }
 
   fail(error: unknown): void {
-    // What a command throws after a signal tells only that it stopped.
-    const stopped = this.#abort.signal.aborted;
+    const { signal } = this.#abort;
+    const stopped = signal.aborted && isAbort(error, signal.reason);
     this.#code = stopped ? ExitCode.interrupted : exitCodeOf(error);
+    // The reader of stdout has gone: no one to tell, and nothing went wrong.
     if (stopped && !this.#interrupted) return;
     const shown = stopped ? new PareError('aborted', 'interrupted') : error;
     const { output, print } = this.#io;
     if (output.isJson && !output.jsonWritten) output.json(errorDocument(shown));
-    print(errorText(shown, output.terminal.style, this.#flags.verbose));
+    print(errorText(shown, output.terminal.style, this.#verbose));
   }
 
   /** Writes what is left and returns the exit code. */
@@ -160,6 +163,13 @@ class Run {
     removeTempFiles();
     this.#host.exitNow(this.#code);
   }
+}
+
+/** What a command throws because it was told to stop. */
+function isAbort(error: unknown, reason: unknown): boolean {
+  if (error === reason) return true;
+  if (error instanceof PareError) return error.code === 'aborted';
+  return error instanceof Error && error.name === 'AbortError';
 }
 
 function findCommand(name: string, commands: readonly LightCommand[]): LightCommand {

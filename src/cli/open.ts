@@ -11,6 +11,7 @@ import { PareError } from '../errors.js';
 import type { NamedModel } from '../measure/named-model.js';
 import { createEngineFor, type OpenModel, openData, openModel } from '../node.js';
 import type { GlobalValues } from './global-options.js';
+import type { Output } from './output.js';
 
 const described = (description: string, more: object = {}) => z.meta({ description, ...more });
 
@@ -119,4 +120,20 @@ export function chosenIndices(
   const count = dataset.parts ? dataset.parts.test.end - dataset.parts.test.start : dataset.size;
   const evaluate = Math.min(limit ?? count, count);
   return splitDataset(dataset, { calibrate: 0, evaluate, seed }).evaluate;
+}
+
+/** How tables fit where they go: stderr, or stdout for a command whose table is the result. */
+export function tableSettings(output: Output, onStdout = false) {
+  const { width, style } = onStdout ? output.stdoutTerminal : output.terminal;
+  return { width: width ?? Number.POSITIVE_INFINITY, style };
+}
+
+/** Names that tell models apart: a second one of the same name gets a number. */
+export function uniqueNames(names: readonly string[]): string[] {
+  const seen = new Map<string, number>();
+  return names.map((name) => {
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    return count === 1 ? name : `${name} (${count})`;
+  });
 }

@@ -45,7 +45,7 @@ export function table(
 ): string {
   const { width = Number.POSITIVE_INFINITY, style = plainStyle, notes = [] } = options;
   const cells = rows.map((row) => columns.map((_, i) => clean(row[i] ?? '')));
-  const widths = fit(columns, cells, width);
+  const widths = fitColumns(columns, cells, width);
   const lines = widths ? grid(columns, cells, widths, style) : blocks(columns, cells, width, style);
   for (const note of notes) {
     lines.push(...wrap(note, width).map((line) => style.paint('faint', line)));
@@ -64,7 +64,7 @@ function clean(cell: Cell): CleanCell {
 }
 
 /** Widths of the columns, or undefined when no shortening makes them fit. */
-function fit(
+function fitColumns(
   columns: readonly Column[],
   rows: readonly (readonly CleanCell[])[],
   width: number,

@@ -3,8 +3,8 @@
  * would steer the terminal (names come from model files that nobody vouches for).
  */
 
-const escape = '\u001b';
-const ansiSequence = new RegExp(`${escape}\\[[0-9;]*m`, 'g');
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a colour sequence begins with one
+const ansiSequence = /\u001b\[[0-9;]*m/g;
 // C0 and C1 controls, line and paragraph separators, and the marks that reorder text.
 const steering = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 const wide =

@@ -135,23 +135,23 @@ async function simplifyInPlace(
   const nodesBefore = countNodes(model);
   const restoreTypes = rememberTypes(model);
   const task = context.progress.task('simplify');
-  let inference: 'off' | 'due' | 'done' = context.engine ? 'due' : 'off';
+  let notInferred: string | undefined;
   let rounds = 0;
   for (let changed = true; changed; ) {
     if (++rounds > maxRounds) {
       notes.push(`stopped after ${maxRounds} rounds, though more could be simplified`);
       break;
     }
-    if (inference === 'due') inference = await tryInference(model, context, notes);
+    // Folded shapes make more of them known.
+    notInferred = await tryInference(model, context);
     changed = false;
     for (const record of records) {
       throwIfAborted(context.signal);
       task.update(rounds, record.name);
       if (await record.run(model, context)) changed = true;
     }
-    // Folded shapes make more of them known.
-    if (changed && inference === 'done') inference = 'due';
   }
+  if (notInferred) notes.push(notInferred);
   restoreTypes();
   task.end();
   const passes = records.map((record) => record.report());
@@ -235,20 +235,15 @@ class PassRecord {
   }
 }
 
-async function tryInference(
-  model: Model,
-  context: PassContext,
-  notes: string[],
-): Promise<'off' | 'done'> {
+/** Why types could not be inferred; a later round, with less in the model, may succeed. */
+async function tryInference(model: Model, context: PassContext): Promise<string | undefined> {
+  if (!context.engine) return undefined;
   try {
-    await inferShapes(context.engine!, model, { signal: context.signal });
-    return 'done';
+    await inferShapes(context.engine, model, { signal: context.signal });
+    return undefined;
   } catch (error) {
     if (!(error instanceof PareError) || error.code !== 'engine') throw error;
-    notes.push(
-      `shapes are those of the file, since the runtime cannot infer them: ${messageOf(error)}`,
-    );
-    return 'off';
+    return `shapes are those of the file, since the runtime cannot infer them: ${messageOf(error)}`;
   }
 }
 

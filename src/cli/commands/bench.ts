@@ -1,0 +1,129 @@
+/**
+ * pare bench: latency and memory of models side by side.
+ */
+import { basename } from 'node:path';
+import * as z from 'zod/mini';
+import { randomFeeds } from '../../engine/host-tensor.js';
+import { modelSource } from '../../engine/model-source.js';
+import { type BenchRow, bench } from '../../measure/bench.js';
+import { feedsOfSample } from '../../optimize/measuring.js';
+import { describeMachine } from '../../optimize/node-machine.js';
+import { formatMs } from '../../report/format.js';
+import { latencyCells, latencyColumns, memoryCell } from '../../report/measurements.js';
+import { table } from '../../report/table.js';
+import { defineCommand } from '../command.js';
+import {
+  dataFields,
+  portsOf,
+  tableSettings,
+  targetField,
+  uniqueNames,
+  usingData,
+  usingEngine,
+  usingModels,
+} from '../open.js';
+
+const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
+const { data, preprocess } = dataFields;
+
+export const benchCommand = defineCommand({
+  name: 'bench',
+  summary: 'time models side by side, interleaved, with their peak memory',
+  description:
+    'Every round runs each model once, so that drift of the machine hits all alike; the speed-up is the median of the ratios within the rounds. Inputs are seeded random numbers, or a sample of --data. --threads sets one number of threads, --all-threads times 1 and all.',
+  arguments: [{ name: 'models', description: 'ONNX files, the baseline first', variadic: true }],
+  options: z.object({
+    data,
+    preprocess,
+    target: targetField,
+    rounds: z._default(
+      z.int().check(z.minimum(1), meta('counted rounds', { placeholder: 'N' })),
+      50,
+    ),
+    warmup: z._default(z.int().check(z.minimum(0), meta('rounds before', { placeholder: 'N' })), 5),
+    maxTime: z._default(
+      z
+        .number()
+        .check(
+          z.positive(),
+          meta('stop after about this long', { unit: 'ms', placeholder: 'TIME' }),
+        ),
+      20_000,
+    ),
+    levels: z._default(
+      z
+        .array(z.enum(['disabled', 'basic', 'extended', 'layout', 'all']))
+        .check(meta('optimization levels of the runtime')),
+      ['all'],
+    ),
+    allThreads: z._default(z.boolean().check(meta('one thread and all threads')), false),
+    memory: z._default(z.boolean().check(meta('peak memory, each in a process of its own')), true),
+  }),
+  examples: [
+    { command: 'bench net.onnx net.opt.onnx --threads 1', text: 'speed-up at one thread' },
+  ],
+  async run({ args, options, globals, cwd, signal, progress, output }) {
+    await usingModels(args.models, cwd, (opened) =>
+      usingEngine(options.target, globals, async (engine) => {
+        const names = uniqueNames(args.models.map((path) => basename(path)));
+        const models = await Promise.all(
+          opened.map(async ({ model }, at) => ({
+            name: names[at]!,
+            source: await modelSource(model),
+          })),
+        );
+        const ports = await portsOf(engine, models[0]!);
+        const feeds =
+          options.data === undefined
+            ? randomFeeds(ports, { seed: globals.seed })
+            : await usingData(options, ports, cwd, (dataset) =>
+                feedsOfSample(dataset, engine, models[0]!, 0),
+              );
+        const machine = describeMachine();
+        const report = await bench(models, feeds, engine, {
+          rounds: options.rounds,
+          warmup: options.warmup,
+          maxMs: options.maxTime,
+          levels: options.levels,
+          threads: options.allThreads ? [1, machine.cores] : [engine.threads],
+          memory: options.memory,
+          signal,
+          progress,
+        });
+        output.stdout(
+          table(
+            [
+              { header: 'model' },
+              { header: 'threads', align: 'right' },
+              { header: 'level' },
+              ...latencyColumns,
+              { header: 'p10-p90', align: 'right' },
+              { header: 'load', align: 'right' },
+              { header: 'memory', align: 'right' },
+            ],
+            report.rows.map(cellsOf),
+            {
+              ...tableSettings(output, true),
+              notes: [
+                `${engine.name} ${engine.version}, ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; medians of ${report.rows[0]?.rounds} rounds`,
+              ],
+            },
+          ),
+        );
+        output.json({ command: 'bench', machine, ...report });
+      }),
+    );
+  },
+});
+
+function cellsOf(row: BenchRow): string[] {
+  return [
+    row.model,
+    String(row.threads),
+    row.level,
+    ...latencyCells(row),
+    `${row.p10Ms.toFixed(3)}-${row.p90Ms.toFixed(3)}`,
+    formatMs(row.createMs),
+    memoryCell(row),
+  ];
+}

@@ -1,0 +1,192 @@
+/**
+ * pare quantize: one scheme, applied.
+ */
+import { resolve } from 'node:path';
+import * as z from 'zod/mini';
+import { batches } from '../../data/batches.js';
+import type { Dataset } from '../../data/dataset.js';
+import { modelSource } from '../../engine/model-source.js';
+import { PareError } from '../../errors.js';
+import { evaluate } from '../../measure/evaluate.js';
+import { saveModel } from '../../node.js';
+import { sizeOfSource } from '../../optimize/candidate.js';
+import type { PassContext } from '../../pass.js';
+import { quantize, schemes } from '../../quantize/index.js';
+import { formatBytes } from '../../report/format.js';
+import { qualityCells, qualityColumns } from '../../report/measurements.js';
+import { passReportText } from '../../report/pass-report.js';
+import { table } from '../../report/table.js';
+import { simplify } from '../../simplify/index.js';
+import { checkTargets } from '../check-targets.js';
+import { defineCommand } from '../command.js';
+import {
+  chosenIndices,
+  dataFields,
+  portsOf,
+  tableSettings,
+  usingData,
+  usingEngine,
+  usingModels,
+} from '../open.js';
+
+const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
+
+const schemeFields = {
+  include: z.optional(
+    z.array(z.string()).check(meta('only these nodes: names, wildcards (*), op:Type')),
+  ),
+  exclude: z.optional(
+    z.array(z.string()).check(meta('all but these nodes: names, wildcards (*), op:Type')),
+  ),
+  perChannel: z.optional(z.boolean().check(meta('one scale per output channel (the default)'))),
+  minElements: z.optional(
+    z.int().check(z.minimum(0), meta('leave smaller weights in float', { placeholder: 'N' })),
+  ),
+  embeddings: z.optional(z.boolean().check(meta('quantize embedding tables (the default)'))),
+  conv: z.optional(z.boolean().check(meta('dynamic: convolutions as ConvInteger too'))),
+  reduceRange: z.optional(
+    z.boolean().check(meta('dynamic: 7-bit weights, for x64 CPUs without VNNI')),
+  ),
+  form: z.optional(
+    z
+      .enum(['dequantize', 'cast'])
+      .check(meta('weight-only: DequantizeLinear, or Cast and Mul that fold at load')),
+  ),
+  mode: z.optional(
+    z.enum(['storage', 'compute']).check(meta('float16: only stored so, or computed in it too')),
+  ),
+  maxMagnitude: z.optional(
+    z
+      .number()
+      .check(meta('float16 compute: nodes with larger values stay float32', { placeholder: 'N' })),
+  ),
+};
+
+export const quantizeCommand = defineCommand({
+  name: 'quantize',
+  summary: 'apply one quantization scheme and report every node that it left alone',
+  description:
+    'With --data the result is evaluated against the original on it. To have the scheme chosen and verified, use pare optimize.',
+  arguments: [{ name: 'model', description: 'the ONNX file' }],
+  options: z.object({
+    scheme: z.enum(['static', 'dynamic', 'weight-only', 'float16']).check(meta('how to quantize')),
+    ...dataFields,
+    ...schemeFields,
+    simplify: z._default(
+      z.boolean().check(meta('simplify first, so that weights are found and norms are folded')),
+      true,
+    ),
+    output: z.optional(
+      z.string().check(
+        meta('the file to write (default: MODEL.SCHEME.onnx)', {
+          short: 'o',
+          placeholder: 'FILE',
+        }),
+      ),
+    ),
+  }),
+  examples: [
+    {
+      command: 'quantize bert.onnx --scheme dynamic',
+      text: 'int8 weights and activations, no data',
+    },
+    {
+      command: 'quantize net.onnx --scheme weight-only --form cast',
+      text: 'a quarter of the size',
+    },
+    {
+      command: "quantize net.onnx --scheme dynamic --exclude '/head/*'",
+      text: 'the head in float',
+    },
+  ],
+  async run({ args, options, globals, cwd, signal, progress, output }) {
+    const { scheme } = options;
+    const target = resolve(
+      cwd,
+      options.output ?? args.model.replace(/(\.onnx)?$/, `.${scheme}.onnx`),
+    );
+    const own = schemeOptions(options);
+    await usingModels([args.model], cwd, ([opened]) =>
+      usingEngine('node', globals, async (engine) => {
+        const { model, files } = opened!;
+        const write = { force: globals.force, inputs: files, signal };
+        await checkTargets([target], write);
+        const source = await modelSource(model);
+        const original = { name: 'original', source };
+        const context = { engine, signal, progress, seed: globals.seed };
+        const apply = async (dataset: Dataset | undefined) => {
+          const ports = dataset && (await portsOf(engine, original));
+          const samples: PassContext['samples'] =
+            ports && (() => feedsOf(dataset, ports, options.samples));
+          const base = options.simplify ? (await simplify(model, {}, context)).model : model;
+          const { model: result, report } = await quantize(base, scheme, own, {
+            ...context,
+            samples,
+          });
+          const small = { name: scheme, source: await modelSource(result) };
+          const evaluations = dataset
+            ? await evaluate([original, small], dataset, engine, {
+                indices: chosenIndices(dataset, options.samples, globals.seed),
+                signal,
+                progress,
+              })
+            : undefined;
+          const sizes = { before: sizeOfSource(source), after: sizeOfSource(small.source) };
+          output.human(passReportText([report], tableSettings(output)));
+          output.human(`\n${formatBytes(sizes.before)} before, ${formatBytes(sizes.after)} after.`);
+          if (evaluations) {
+            const [reference] = evaluations;
+            output.human(
+              table(
+                [{ header: '' }, ...qualityColumns(reference!)],
+                evaluations.map((each) => [each.model, ...qualityCells(each, reference!)]),
+                tableSettings(output),
+              ),
+            );
+          }
+          if (report.changed.length === 0)
+            output.warn(`${scheme} applies to no node of this model`);
+          const written = globals.dryRun ? [] : await saveModel(result, target, write);
+          output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${target}.`);
+          output.json({
+            command: 'quantize',
+            model: args.model,
+            written,
+            sizes,
+            report,
+            evaluations,
+          });
+        };
+        if (options.data === undefined) return apply(undefined);
+        return usingData(options, await portsOf(engine, original), cwd, apply);
+      }),
+    );
+  },
+});
+
+/** The flags that were given, checked against what the scheme knows. */
+function schemeOptions(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const pass = schemes.find(({ name }) => name === options.scheme);
+  if (!pass) {
+    throw new PareError('unsupported', `quantize: the scheme ${options.scheme} is not there yet`, {
+      hint: `schemes: ${schemes.map(({ name }) => name).join(', ')}`,
+    });
+  }
+  const known = Object.keys(pass.options.shape);
+  const given = Object.keys(schemeFields).filter((key) => options[key] !== undefined);
+  const foreign = given.find((key) => !known.includes(key));
+  if (foreign) {
+    throw new PareError('usage', `quantize: ${options.scheme} has no option ${foreign}`, {
+      hint: `its options: ${known.join(', ')}`,
+    });
+  }
+  return Object.fromEntries(given.map((key) => [key, options[key]]));
+}
+
+async function* feedsOf(dataset: Dataset, ports: Awaited<ReturnType<typeof portsOf>>, limit = 100) {
+  const count = Math.min(limit, dataset.size);
+  const indices = Uint32Array.from({ length: count }, (_, i) =>
+    Math.floor((i * dataset.size) / count),
+  );
+  for await (const { feeds } of batches(dataset, ports, { batchSize: 1, indices })) yield feeds;
+}

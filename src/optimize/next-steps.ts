@@ -1,0 +1,115 @@
+/**
+ * Which commands are worth trying next on a model, from what its inspection found. Words only:
+ * whether they pay is for measurement to tell.
+ */
+import type { Inspection } from '../measure/inspect.js';
+import type { QuantizedForm } from '../ops/quantized-form.js';
+
+export interface NextStep {
+  /** Ready for a shell; words in capitals are the reader's to fill in. */
+  readonly command: string;
+  readonly why: string;
+}
+
+const steps = 3;
+/** Less than this share off the size is not worth a line. */
+const worthSaving = 0.05;
+
+/** At most three, the best first. */
+export function nextSteps(facts: Omit<Inspection, 'next'>): NextStep[] {
+  const candidates = [
+    ...verifySteps(facts),
+    ...(isQuantized(facts) ? quantizedSteps(facts) : floatSteps(facts)),
+    ...simplifySteps(facts),
+    {
+      command: `pare bench ${fileOf(facts)} --threads 1`,
+      why: 'latency and peak memory of the model as it is',
+    },
+  ];
+  return candidates.slice(0, steps);
+}
+
+/** Weights that are merely stored smaller can still be made faster. */
+const computedForms: readonly QuantizedForm[] = ['qdq', 'qoperator', 'dynamic', 'n-bits'];
+
+function isQuantized({ quantization }: Pick<Inspection, 'quantization'>): boolean {
+  return quantization.forms.some((form) => computedForms.includes(form));
+}
+
+function verifySteps(facts: Omit<Inspection, 'next'>): NextStep[] {
+  if (Object.keys(facts.provenance).length === 0) return [];
+  return [
+    {
+      command: `pare verify ${fileOf(facts)}`,
+      why: 'it was made by pare: the receipt beside it can be checked again',
+    },
+  ];
+}
+
+function quantizedSteps(facts: Omit<Inspection, 'next'>): NextStep[] {
+  const file = fileOf(facts);
+  return [
+    {
+      command: `pare diff ORIGINAL.onnx ${file} --data PATH${preprocess(facts)}`,
+      why: 'it is quantized already: start from the float model, and compare the two',
+    },
+    {
+      command: `pare bench ORIGINAL.onnx ${file}`,
+      why: 'a quantized model is not faster on every runtime',
+    },
+  ];
+}
+
+function floatSteps(facts: Omit<Inspection, 'next'>): NextStep[] {
+  const file = fileOf(facts);
+  const best = (facts.schemes ?? [])
+    .filter(({ changed }) => changed > 0)
+    .sort((a, b) => b.changed - a.changed);
+  const dynamic = best.find(({ scheme }) => scheme === 'dynamic');
+  const list: NextStep[] = [];
+  if (facts.parameters > 0) {
+    list.push({
+      command: `pare optimize ${file} --data PATH${preprocess(facts)} --target node --max-drop 0.5% -o ${outputOf(facts, 'opt')}`,
+      why: dynamic
+        ? `tries all schemes and measures: ${dynamic.changed} nodes have a dynamic int8 form`
+        : 'tries all schemes and keeps what measures better',
+    });
+  }
+  const smallest = best
+    .filter(({ tensorBytes }) => tensorBytes !== null)
+    .sort((a, b) => a.tensorBytes! - b.tensorBytes!)[0];
+  const saved = smallest ? 1 - smallest.tensorBytes! / facts.tensorBytes : 0;
+  if (smallest && saved > worthSaving) {
+    list.push({
+      command: `pare quantize ${file} --scheme ${smallest.scheme} -o ${outputOf(facts, 'int8')}`,
+      why: `${Math.round(100 * saved)} % off the weights, without any data`,
+    });
+  }
+  return list;
+}
+
+function simplifySteps({ simplify, ...facts }: Omit<Inspection, 'next'>): NextStep[] {
+  if (!simplify || simplify.nodesAfter >= simplify.nodesBefore) return [];
+  return [
+    {
+      command: `pare simplify ${fileOf(facts)} -o ${outputOf(facts, 'simple')}`,
+      why: `${simplify.nodesBefore} nodes become ${simplify.nodesAfter}, with equal outputs`,
+    },
+  ];
+}
+
+/** A picture goes through a preprocessing that only its user knows. */
+function preprocess({ inputs }: Pick<Inspection, 'inputs'>): string {
+  const isPicture = inputs.some(({ type }) => /\[[^,]+,(1|3),\d{2,},\d{2,}\]$|,(1|3)\]$/.test(type));
+  return isPicture ? ' --preprocess PRESET' : '';
+}
+
+function fileOf({ file }: Pick<Inspection, 'file'>): string {
+  const name = file ?? 'MODEL.onnx';
+  return /^[\w./:,=%+-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
+}
+
+function outputOf({ file }: Pick<Inspection, 'file'>, word: string): string {
+  const base = (file ?? 'MODEL.onnx').split(/[\\/]/).at(-1)!;
+  return fileOf({ file: `${base.replace(/\.onnx$/i, '')}.${word}.onnx` });
+}
