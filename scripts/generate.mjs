@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Writes the generated files: the ONNX schema (from proto/, with buf) and docs/cli.md (from the
-// option schemas of the commands; needs `npm run build` first). With --check it writes nothing
+// Writes the generated files: the ONNX schema (from proto/, with buf), src/version.ts (from
+// package.json) and docs/cli.md (from the option schemas of the commands; needs `npm run build`
+// first). With --check it writes nothing
 // and fails when a committed file differs from what would be generated.
 // Usage: node scripts/generate.mjs [--check] [--dist FOLDER]
 import { spawnSync } from 'node:child_process';
@@ -24,7 +25,11 @@ const { values } = parseArgs({
 });
 const dist = values.dist === undefined ? join(root, 'dist') : resolve(values.dist);
 
-const generated = new Map([...generateSchema(), ['docs/cli.md', await generateReference()]]);
+const generated = new Map([
+  ...generateSchema(),
+  ['src/version.ts', generateVersion()],
+  ['docs/cli.md', await generateReference()],
+]);
 const stale = [...generated].filter(([path, content]) => read(path) !== content);
 for (const [path, content] of stale) {
   if (values.check) {
@@ -65,6 +70,12 @@ function generateSchema() {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The committed file with the version of package.json. */
+function generateVersion() {
+  const { version } = JSON.parse(read('package.json'));
+  return read('src/version.ts').replace(/(version = ')[^']*/, `$1${version}`);
 }
 
 async function generateReference() {

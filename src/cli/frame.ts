@@ -3,9 +3,9 @@
  * Ctrl-C, and turns every end into an exit code. Imports nothing heavy, so that `pare --help`
  * starts in the time of Node itself.
  */
-import { readFile } from 'node:fs/promises';
 import { didYouMean } from '../data/did-you-mean.js';
 import { PareError } from '../errors.js';
+import { version } from '../version.js';
 import { removeTempFiles } from './cleanup.js';
 import type { LightCommand } from './command.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
@@ -66,9 +66,9 @@ class Run {
   }
 
   async execute(commands: readonly LightCommand[]): Promise<void> {
-    const { command: name, rest, help, version } = scanArgv(this.#argv);
+    const { command: name, rest, help, version: asksVersion } = scanArgv(this.#argv);
     if (name === undefined) {
-      await this.#withoutCommand(commands, help, version);
+      this.#withoutCommand(commands, help, asksVersion);
       return;
     }
     const light = findCommand(name, commands);
@@ -99,13 +99,9 @@ class Run {
     }
   }
 
-  async #withoutCommand(
-    commands: readonly LightCommand[],
-    help: boolean,
-    version: boolean,
-  ): Promise<void> {
-    if (version) {
-      this.#writers.stdout.write(`${await readVersion()}\n`);
+  #withoutCommand(commands: readonly LightCommand[], help: boolean, asksVersion: boolean): void {
+    if (asksVersion) {
+      this.#writers.stdout.write(`${version}\n`);
       return;
     }
     // Nothing asked is a mistake: the help comes, but a script does not take it for success.
@@ -182,9 +178,4 @@ function findCommand(name: string, commands: readonly LightCommand[]): LightComm
   throw new PareError('usage', `there is no command "${name}"`, {
     hint: close ? `did you mean "pare ${close}"?` : 'pare --help lists the commands',
   });
-}
-
-async function readVersion(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -104,6 +104,11 @@ function checkUnique(specs: readonly OptionSpec[]): void {
   }
 }
 
+/** Boxed, since commander takes null for no value. */
+interface Parsed {
+  readonly value: unknown;
+}
+
 /** Adds the options to a commander command. */
 export function addOptions(command: Command, specs: readonly OptionSpec[]): void {
   for (const spec of specs) {
@@ -115,11 +120,13 @@ export function addOptions(command: Command, specs: readonly OptionSpec[]): void
       continue;
     }
     const option = new Option(`${short}--${spec.flag} <value>`);
-    option.argParser((text: string, previous: unknown) => {
+    option.argParser((text: string, previous?: Parsed): Parsed => {
       const value = spec.parse(text);
-      return spec.isList && Array.isArray(previous) && Array.isArray(value)
-        ? [...previous, ...value]
-        : value;
+      const joined =
+        spec.isList && Array.isArray(previous?.value) && Array.isArray(value)
+          ? [...previous.value, ...value]
+          : value;
+      return { value: joined };
     });
     command.addOption(option);
   }
@@ -131,9 +138,11 @@ export function givenOptions(
   specs: readonly OptionSpec[],
 ): Record<string, unknown> {
   const given: Record<string, unknown> = {};
-  for (const { key, flag } of specs) {
+  for (const { key, flag, isBoolean } of specs) {
     const name = new Option(`--${flag}`).attributeName();
-    if (command.getOptionValueSource(name) === 'cli') given[key] = command.getOptionValue(name);
+    if (command.getOptionValueSource(name) !== 'cli') continue;
+    const value: unknown = command.getOptionValue(name);
+    given[key] = isBoolean ? value : (value as Parsed).value;
   }
   return given;
 }

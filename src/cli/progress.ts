@@ -5,7 +5,7 @@
 import type { Progress, ProgressTask } from '../progress.js';
 import { bar } from '../report/bars.js';
 import { formatClock, formatInteger } from '../report/format.js';
-import { printable } from '../report/text.js';
+import { displayWidth, printable, truncateMiddle } from '../report/text.js';
 import type { Clock } from './host.js';
 import { RateMeter } from './rate-meter.js';
 import type { StatusLine } from './status-line.js';
@@ -18,6 +18,8 @@ const redrawMs = 100;
 /** Between the lines of a log file. */
 const plainMs = 10_000;
 const barColumns = 20;
+/** A shorter detail says nothing. */
+const leastDetail = 8;
 
 export interface ProgressParts {
   readonly line: StatusLine;
@@ -116,8 +118,12 @@ function animated(
     words.push(unicode ? cells : `[${cells}]`);
   }
   words.push(...figures(task, now));
-  if (task.detail !== '') words.push(printable(task.detail));
-  return words.join(' ');
+  const text = words.join(' ');
+  // The figures stay whole; the detail takes what is left of the line.
+  const room = (terminal.width ?? 80) - displayWidth(text) - 2;
+  if (task.detail === '' || room < leastDetail) return text;
+  const ellipsis = unicode ? '…' : '...';
+  return `${text} ${truncateMiddle(printable(task.detail), room, ellipsis)}`;
 }
 
 function plain(task: OpenTask, parents: readonly OpenTask[], now: number): string {

@@ -37,6 +37,8 @@ export interface InspectOptions {
   readonly engine?: Engine | undefined;
   /** Sizes of open dims of the inputs. */
   readonly dims?: DimOptions['dims'];
+  /** How the report calls the file; default as the model says. */
+  readonly file?: string | undefined;
   /** Bytes of the files on disk, for a caller that knows them. */
   readonly fileBytes?: number | undefined;
   /** Also list every node, every constant. Default false. */
@@ -129,10 +131,12 @@ export async function inspectModel(
   if (!isTried && tryBytes > 0) {
     notes.push(`schemes were not tried: the constants weigh more than ${tryBytes / 1e6} MB`);
   }
-  const weighted = new Set(operators.filter(({ parameters }) => parameters > 0).map(({ op }) => op));
+  const weighted = new Set(
+    operators.filter(({ parameters }) => parameters > 0).map(({ op }) => op),
+  );
   const outlook = { engine: shapes && engine, weighted, signal };
   const facts: Omit<Inspection, 'next'> = {
-    file: model.file ?? null,
+    file: options.file ?? model.file ?? null,
     fileBytes: fileBytes ?? null,
     ...headOf(model),
     inputs: model.graph.inputs.map(portOf),

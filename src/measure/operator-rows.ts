@@ -54,8 +54,7 @@ export function operatorRows(model: Model, macs: MacsReport | null): OperatorRow
       macs: macs && !unknown.has(op) ? (work.get(op) ?? 0) : null,
     }))
     .sort(
-      (a, b) =>
-        (b.macs ?? 0) - (a.macs ?? 0) || b.weightBytes - a.weightBytes || b.nodes - a.nodes,
+      (a, b) => (b.macs ?? 0) - (a.macs ?? 0) || b.weightBytes - a.weightBytes || b.nodes - a.nodes,
     );
 }
 

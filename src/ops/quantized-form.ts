@@ -79,13 +79,7 @@ const rules: Readonly<Record<string, Rule>> = Object.freeze({
     'MatMulIntegerToFloat',
     'ConvIntegerToFloat',
   ]),
-  ...same('n-bits', [
-    'MatMulNBits',
-    'MatMulBnb4',
-    'MatMulFpQ4',
-    'GatherBlockQuantized',
-    'QMoE',
-  ]),
+  ...same('n-bits', ['MatMulNBits', 'MatMulBnb4', 'MatMulFpQ4', 'GatherBlockQuantized', 'QMoE']),
 } satisfies Record<string, Rule>);
 
 function same(form: QuantizedForm, opTypes: readonly string[]): Record<string, Rule> {

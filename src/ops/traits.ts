@@ -155,30 +155,34 @@ const pureDomains: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * True when removing the node changes nothing but its outputs. An operator of an unknown domain
- * may print, count or keep a state.
+ * True when removing the node changes nothing but its outputs; subgraphs and functions are looked
+ * into. An operator of an unknown domain may print, count or keep a state.
  */
 export function isPure(node: Node): boolean {
-  const body = functionBody(node);
-  if (body) return true;
-  return pureDomains.has(node.domain);
+  return everyPart(node, (part) => pureDomains.has(part.domain));
 }
 
 /**
  * True when the node gives the same outputs for the same inputs in every run; subgraphs and
  * functions are looked into.
  */
-export function isDeterministic(node: Node, depth = 0): boolean {
-  // Functions may not call themselves, but a file may say so.
-  if (depth > 64) return false;
+export function isDeterministic(node: Node): boolean {
+  return everyPart(node, (part) => {
+    const traits = traitsOf(part.op);
+    return pureDomains.has(part.domain) && !traits.random && !traits.randomIf?.(part);
+  });
+}
+
+/** Functions may not call themselves, but a file may say so: such a node has no answer. */
+const maxDepth = 64;
+
+/** Whether the test holds for the node, or for all nodes of the function that it calls. */
+function everyPart(node: Node, test: (part: Node) => boolean, depth = 0): boolean {
+  if (depth > maxDepth) return false;
   const body = functionBody(node);
-  if (body) return body.every((inner) => isDeterministic(inner, depth + 1));
-  if (!pureDomains.has(node.domain)) return false;
-  const traits = traitsOf(node.op);
-  if (traits.random || traits.randomIf?.(node)) return false;
-  return node.subgraphs.every((graph) =>
-    [...graph.nodes].every((inner) => isDeterministic(inner, depth + 1)),
-  );
+  if (!body && !test(node)) return false;
+  const parts = body ?? node.subgraphs.flatMap((graph) => [...graph.nodes]);
+  return parts.every((part) => everyPart(part, test, depth + 1));
 }
 
 /** The nodes of the model function that the node calls, when it calls one. */

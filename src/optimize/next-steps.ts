@@ -81,7 +81,7 @@ function floatSteps(facts: Omit<Inspection, 'next'>): NextStep[] {
   const saved = smallest ? 1 - smallest.tensorBytes! / facts.tensorBytes : 0;
   if (smallest && saved > worthSaving) {
     list.push({
-      command: `pare quantize ${file} --scheme ${smallest.scheme} -o ${outputOf(facts, 'int8')}`,
+      command: `pare quantize ${file} --scheme ${smallest.scheme} -o ${outputOf(facts, smallest.scheme)}`,
       why: `${Math.round(100 * saved)} % off the weights, without any data`,
     });
   }
@@ -100,7 +100,9 @@ function simplifySteps({ simplify, ...facts }: Omit<Inspection, 'next'>): NextSt
 
 /** A picture goes through a preprocessing that only its user knows. */
 function preprocess({ inputs }: Pick<Inspection, 'inputs'>): string {
-  const isPicture = inputs.some(({ type }) => /\[[^,]+,(1|3),\d{2,},\d{2,}\]$|,(1|3)\]$/.test(type));
+  const isPicture = inputs.some(({ type }) =>
+    /\[[^,]+,([13],\d{2,},\d{2,}|\d{2,},\d{2,},[13])\]$/.test(type),
+  );
   return isPicture ? ' --preprocess PRESET' : '';
 }
 

@@ -145,15 +145,11 @@ describe('against the runtime', () => {
       });
       const layout = { dims, axis };
       const { values, scales } = quantizeWeight(weights, layout, int8);
-      const model = parseModel(
-        `
+      const model = parseModel(`
       main (float[7,31,43] x) => (int8[7,31,43] q, float[7,31,43] back)
-      < float[${steps}] scale, int8[${steps}] zero >
+      < float[${steps}] scale = fill(value=0), int8[${steps}] zero = fill(value=0) >
       { q = QuantizeLinear<axis = ${axis}>(x, scale, zero)
-        back = DequantizeLinear<axis = ${axis}>(q, scale, zero) }`
-          .replace(`float[${steps}] scale,`, `float[${steps}] scale = fill(value=0),`)
-          .replace(`int8[${steps}] zero`, `int8[${steps}] zero = fill(value=0)`),
-      );
+        back = DequantizeLinear<axis = ${axis}>(q, scale, zero) }`);
       model.graph.value('scale').initializer = Tensor.of('float', [steps], scales);
       const feeds = { x: hostTensor('float', dims, weights) };
       const { outputs } = await runModel(engine, model, feeds, 'disabled');

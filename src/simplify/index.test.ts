@@ -99,6 +99,8 @@ describe('simplify', () => {
       code: 'usage',
       hint: expect.stringContaining('fold-batch-norm'),
     });
+    const both = { include: ['merge-initializers', 'unshare-initializers'] };
+    await expect(simplify(model, both)).rejects.toMatchObject({ code: 'usage' });
     await expect(simplify(model, { foldLimitBytes: -1 })).rejects.toMatchObject({ code: 'usage' });
   });
 

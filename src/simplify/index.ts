@@ -4,22 +4,16 @@
  * there is, in the order of each round.
  */
 import * as z from 'zod/mini';
-import { inferShapes } from '../engine/shapes.js';
-import { messageOf, PareError, throwIfAborted } from '../errors.js';
+import { PareError, throwIfAborted } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
-import type { Graph } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
-import type { Value } from '../graph/value.js';
-import type { ValueType } from '../graph/value-type.js';
 import {
-  type Change,
   definePass,
   type Pass,
   type PassContext,
   type PassReport,
   passContext,
   ReportBuilder,
-  type Skip,
 } from '../pass.js';
 import { constantsToInitializers } from './constants-to-initializers.js';
 import { dropWeightInputs } from './drop-weight-inputs.js';
@@ -42,6 +36,7 @@ import { removeSingleInput } from './remove-single-input.js';
 import { removeSlice } from './remove-slice.js';
 import { removeTranspose } from './remove-transpose.js';
 import { removeUnused } from './remove-unused.js';
+import { type Rewrite, type RoundsReport, runRounds } from './run-rounds.js';
 import { unshareInitializers } from './unshare-initializers.js';
 
 export type { SimplifyOptions } from './options.js';
@@ -71,17 +66,9 @@ export const simplifications: readonly Pass[] = Object.freeze([
   unshareInitializers,
 ] as Pass[]);
 
-export interface SimplifyReport extends PassReport {
-  /** One report per rewrite: changes of all rounds, skips of the last one. */
-  readonly passes: readonly PassReport[];
-  /** Nodes, those of subgraphs and functions included. */
-  readonly nodesBefore: number;
-  readonly nodesAfter: number;
-  readonly rounds: number;
+export interface SimplifyReport extends PassReport, RoundsReport {
+  readonly notes: readonly string[];
 }
-
-/** Each round makes something smaller, so a bound is only a safeguard. */
-const maxRounds = 20;
 
 /**
  * Simplifies a copy of the model. Inputs and outputs keep their names, order and types, and the
@@ -131,49 +118,20 @@ async function simplifyInPlace(
   context: PassContext,
 ): Promise<SimplifyReport> {
   const notes: string[] = [];
-  const records = chooseRewrites(options, context, notes).map((chosen) => new PassRecord(chosen));
-  const nodesBefore = countNodes(model);
-  const restoreTypes = rememberTypes(model);
-  const task = context.progress.task('simplify');
-  let notInferred: string | undefined;
-  let rounds = 0;
-  for (let changed = true; changed; ) {
-    if (++rounds > maxRounds) {
-      notes.push(`stopped after ${maxRounds} rounds, though more could be simplified`);
-      break;
-    }
-    // Folded shapes make more of them known.
-    notInferred = await tryInference(model, context);
-    changed = false;
-    for (const record of records) {
-      throwIfAborted(context.signal);
-      task.update(rounds, record.name);
-      if (await record.run(model, context)) changed = true;
-    }
-  }
-  if (notInferred) notes.push(notInferred);
-  restoreTypes();
-  task.end();
-  const passes = records.map((record) => record.report());
+  const rewrites = chooseRewrites(options, context, notes);
+  const report = await runRounds(model, rewrites, context);
+  const { passes } = report;
   return {
+    ...report,
     pass: 'simplify',
     options,
-    changed: passes.flatMap((report) => report.changed),
-    skipped: passes.flatMap((report) => report.skipped),
-    notes: [...notes, ...passes.flatMap((report) => report.notes)],
-    passes,
-    nodesBefore,
-    nodesAfter: countNodes(model),
-    rounds,
+    changed: passes.flatMap(({ changed }) => changed),
+    skipped: passes.flatMap(({ skipped }) => skipped),
+    notes: [...notes, ...report.notes, ...passes.flatMap((pass) => pass.notes)],
   };
 }
 
-interface Chosen {
-  readonly pass: Pass;
-  readonly options: unknown;
-}
-
-function chooseRewrites(options: Options, context: PassContext, notes: string[]): Chosen[] {
+function chooseRewrites(options: Options, context: PassContext, notes: string[]): Rewrite[] {
   const names = simplifications.map(({ name }) => name);
   for (const name of [...(options.include ?? []), ...options.exclude]) {
     if (names.includes(name)) continue;
@@ -181,102 +139,28 @@ function chooseRewrites(options: Options, context: PassContext, notes: string[])
       hint: `the rewrites are ${names.join(', ')}`,
     });
   }
-  const left = new Set(options.exclude);
-  if (!options.include) {
-    // The two undo each other's work.
-    left.add(options.unshare ? mergeInitializers.name : unshareInitializers.name);
-    if (!context.engine && !left.has(foldConstants.name)) {
-      left.add(foldConstants.name);
-      notes.push(`${foldConstants.name} is left out: it needs an engine, and none was given`);
-    }
+  const chosen = new Set(
+    options.include ?? names.filter((name) => name !== unshareInitializers.name),
+  );
+  if (options.unshare) {
+    chosen.add(unshareInitializers.name);
+    chosen.delete(mergeInitializers.name);
+  }
+  for (const name of options.exclude) chosen.delete(name);
+  if (chosen.has(mergeInitializers.name) && chosen.has(unshareInitializers.name)) {
+    throw new PareError(
+      'usage',
+      `simplify: ${mergeInitializers.name} and ${unshareInitializers.name} undo each other`,
+      { hint: 'exclude one of them' },
+    );
+  }
+  if (!options.include && !context.engine && chosen.delete(foldConstants.name)) {
+    notes.push(`${foldConstants.name} is left out: it needs an engine, and none was given`);
   }
   const own: Readonly<Record<string, object>> = {
     [foldConstants.name]: { limitBytes: options.foldLimitBytes },
   };
   return simplifications
-    .filter(({ name }) => (options.include?.includes(name) ?? true) && !left.has(name))
+    .filter(({ name }) => chosen.has(name))
     .map((pass) => ({ pass, options: z.parse(pass.options, own[pass.name] ?? {}) }));
-}
-
-/** What one rewrite did over all rounds. */
-class PassRecord {
-  readonly #chosen: Chosen;
-  readonly #changed: Change[] = [];
-  readonly #notes: string[] = [];
-  /** Of the last round: what an earlier one left may have been done since. */
-  #skipped: readonly Skip[] = [];
-
-  constructor(chosen: Chosen) {
-    this.#chosen = chosen;
-  }
-
-  get name(): string {
-    return this.#chosen.pass.name;
-  }
-
-  /** True when it changed nodes. */
-  async run(model: Model, context: PassContext): Promise<boolean> {
-    const { pass, options } = this.#chosen;
-    const { changed, skipped, notes } = await pass.run(model, options, context);
-    this.#changed.push(...changed);
-    this.#notes.push(...notes);
-    this.#skipped = skipped;
-    return changed.length > 0;
-  }
-
-  report(): PassReport {
-    return {
-      pass: this.name,
-      options: this.#chosen.options,
-      changed: this.#changed,
-      skipped: this.#skipped,
-      notes: this.#notes,
-    };
-  }
-}
-
-/** Why types could not be inferred; a later round, with less in the model, may succeed. */
-async function tryInference(model: Model, context: PassContext): Promise<string | undefined> {
-  if (!context.engine) return undefined;
-  try {
-    await inferShapes(context.engine, model, { signal: context.signal });
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof PareError) || error.code !== 'engine') throw error;
-    return `shapes are those of the file, since the runtime cannot infer them: ${messageOf(error)}`;
-  }
-}
-
-/**
- * Inferred types serve the rewrites; in the file they would only take room. The function returned
- * gives values the types that they had, and outputs the types that the interface had.
- */
-function rememberTypes(model: Model): () => void {
-  const types = new Map<Value, ValueType | undefined>();
-  const constants = new Set<Value>();
-  const outputs = new Map<Graph, (ValueType | undefined)[]>();
-  for (const graph of model.allGraphs()) {
-    for (const value of graph.values) {
-      types.set(value, value.type);
-      if (value.isConstant) constants.add(value);
-    }
-    outputs.set(
-      graph,
-      graph.outputs.map((output) => output.type),
-    );
-  }
-  return () => {
-    for (const graph of model.allGraphs()) {
-      for (const value of graph.values) {
-        // Tensors of folded constants tell their own type.
-        const folded = value.isConstant && !constants.has(value);
-        value.type = folded ? undefined : types.get(value);
-      }
-      for (const [i, type] of outputs.get(graph)?.entries() ?? []) graph.outputs[i]!.type = type;
-    }
-  };
-}
-
-function countNodes(model: Model): number {
-  return [...model.allNodes()].length;
 }

@@ -1,41 +1,113 @@
 /**
- * Brings a model into a form that onnxruntime-node loads: a path as it is, bytes in one piece,
- * and what is too large for one piece in a temporary folder. Does not look into the model.
+ * Brings a model into a form that a runtime loads. onnxruntime-node takes a path as it is, bytes
+ * in one piece, and what is too large for one piece from a temporary folder; onnxruntime-web has
+ * no files and takes everything in memory.
  */
 import { stat } from 'node:fs/promises';
 import { PareError } from '../../errors.js';
+import { bytesSource } from '../../onnx/byte-source.js';
+import { decodeModel } from '../../onnx/decode.js';
+import { externalLocations } from '../../onnx/external.js';
+import { nodeExternalFiles } from '../../onnx/node-external.js';
+import { nodeFileSource } from '../../onnx/node-file-source.js';
 import type { ModelSource } from '../engine.js';
-import type { WireModel, WireSessionOptions } from './protocol.js';
-import { createTempFolder, type TempFolder } from './temp-files.js';
+import type { OpenModel } from '../remote/remote-engine.js';
+import { createTempFolder } from './temp-files.js';
 
 /** From here on a model is loaded from disk: as bytes it would be in memory three times. */
 const maxBytesInMemory = 1_500_000_000;
-
-export interface OpenModel {
-  readonly model: WireModel;
-  readonly options: Pick<WireSessionOptions, 'externalData'>;
-  /** Buffers made here, that may move to the worker. */
-  readonly transfer: ArrayBuffer[];
-  /** Must be removed when the session is released, not before: weights may be mapped from it. */
-  readonly folder: TempFolder | undefined;
-}
 
 /** Throws `io` for a path that is no readable file. */
 export async function openModel(source: ModelSource): Promise<OpenModel> {
   if ('path' in source) {
     await checkFile(source.path);
-    return { model: source, options: {}, transfer: [], folder: undefined };
+    return { model: source, options: {}, transfer: [], dispose: undefined };
   }
   const external = [...(source.externalData ?? [])];
   const total = sumOf(source.parts) + sumOf(external.flatMap(([, parts]) => parts));
   if (total > maxBytesInMemory) return await writeModel(source);
-  const bytes = concat(source.parts);
-  const externalData = external.map(([path, parts]) => ({ path, data: concat(parts) }));
+  return inMemory(
+    concat(source.parts),
+    external.map(([path, parts]) => ({ path, data: concat(parts) })),
+  );
+}
+
+/**
+ * The same without files: reads a model and its external data into memory.
+ * Throws `unsupported` above `maxBytes`, before anything that large is read.
+ */
+export async function readModel(source: ModelSource, maxBytes: number): Promise<OpenModel> {
+  let total = 0;
+  const count = (bytes: number) => {
+    total += bytes;
+    if (total <= maxBytes) return;
+    throw new PareError(
+      'unsupported',
+      `create session: the model has ${total} bytes or more, WASM loads up to ${maxBytes}`,
+      {
+        file: 'path' in source ? source.path : undefined,
+        hint: 'its memory ends at 4 GiB, and a model is in it twice while it loads; use the target node',
+      },
+    );
+  };
+  if (!('path' in source)) {
+    const external = [...(source.externalData ?? [])];
+    for (const parts of [source.parts, ...external.map(([, each]) => each)]) count(sumOf(parts));
+    return inMemory(
+      concat(source.parts),
+      external.map(([path, parts]) => ({ path, data: concat(parts) })),
+    );
+  }
+  await checkFile(source.path);
+  const readCounted = async (path: string) => {
+    const file = await nodeFileSource(path);
+    try {
+      count(file.byteLength);
+      return await file.slice(0, file.byteLength);
+    } finally {
+      await file.close();
+    }
+  };
+  const bytes = await readCounted(source.path);
+  const externalData: ExternalBytes[] = [];
+  for (const { location, file } of await externalPaths(source.path, bytes)) {
+    externalData.push({ path: location, data: await readCounted(file) });
+  }
+  return inMemory(bytes, externalData);
+}
+
+/** The external data files that a model names, each by its location and where it really lies. */
+export async function externalPaths(
+  path: string,
+  bytes: Uint8Array,
+): Promise<{ location: string; file: string }[]> {
+  const external = nodeExternalFiles(path);
+  try {
+    const locations = externalLocations(await decodeModel(bytesSource(bytes, path)));
+    const found: { location: string; file: string }[] = [];
+    for (const location of locations) {
+      found.push({ location, file: (await external.files(location)).name });
+    }
+    return found;
+  } finally {
+    await external.close();
+  }
+}
+
+interface ExternalBytes {
+  readonly path: string;
+  readonly data: Uint8Array;
+}
+
+function inMemory(bytes: Uint8Array, externalData: readonly ExternalBytes[]): OpenModel {
   return {
     model: { bytes },
     options: externalData.length > 0 ? { externalData } : {},
-    transfer: [bytes.buffer, ...externalData.map(({ data }) => data.buffer)],
-    folder: undefined,
+    // All of them were made here, each with a buffer of its own.
+    transfer: [bytes, ...externalData.map(({ data }) => data)].map(
+      ({ buffer }) => buffer as ArrayBuffer,
+    ),
+    dispose: undefined,
   };
 }
 
@@ -47,7 +119,7 @@ export async function writeModel(
   try {
     const path = await folder.write('model.onnx', source.parts);
     for (const [location, parts] of source.externalData ?? []) await folder.write(location, parts);
-    return { model: { path }, options: {}, transfer: [], folder };
+    return { model: { path }, options: {}, transfer: [], dispose: () => folder.remove() };
   } catch (error) {
     await folder.remove();
     throw error;

@@ -1,12 +1,13 @@
 /**
  * The process in which peak memory is measured: loads one model, runs it, reports, ends.
- * Plain JavaScript for the reason given in worker.js; it must not load anything else, since
- * everything that it loads is measured.
+ * Plain JavaScript for the reason given in ../remote/serve.js; it must not load anything else,
+ * since everything that it loads is measured.
  */
 /**
  * @import { PeakReply, PeakRequest } from './peak-memory.js'
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { loadRuntime } from './load-runtime.js';
 
 /** Bytes of a line such as `VmHWM:  123 kB`; undefined where there is no such file. @param {string} key */
 function linuxStatus(key) {
@@ -36,21 +37,22 @@ function baselineBytes() {
   }
 }
 
-// See worker.js: the native side cannot read a Float16Array.
-Reflect.deleteProperty(globalThis, 'Float16Array');
-
 /** @param {PeakRequest} request @returns {Promise<PeakReply>} */
-async function measure({ path, feeds, options, runs }) {
-  const ort = await import('onnxruntime-node');
-  ort.env.logLevel = 'fatal';
+async function measure(request) {
+  const { feeds, options, runs } = request;
+  const { ort } = await loadRuntime(request);
   const tensors = Object.fromEntries(
     Object.entries(feeds).map(([name, { type, data, dims }]) => [
       name,
       new ort.Tensor(type, data, dims),
     ]),
   );
+  // The WASM code is compiled with the first session; an empty model is refused after that.
+  if (request.runtime === 'onnxruntime-web') {
+    await ort.InferenceSession.create(new Uint8Array(0), options).catch(() => {});
+  }
   const baseline = baselineBytes();
-  const session = await ort.InferenceSession.create(path, options);
+  const session = await createSession(ort, request);
   for (let run = 0; run < runs; run++) {
     const results = await session.run(tensors);
     for (const tensor of Object.values(results)) tensor.dispose();
@@ -58,6 +60,22 @@ async function measure({ path, feeds, options, runs }) {
   const peak = peakBytes();
   await session.release();
   return { baselineBytes: baseline, peakBytes: Math.max(baseline, peak) };
+}
+
+/**
+ * @param {Awaited<ReturnType<typeof loadRuntime>>['ort']} ort
+ * @param {PeakRequest} request
+ */
+function createSession(ort, { runtime, path, externals, options }) {
+  if (runtime === 'onnxruntime-node') return ort.InferenceSession.create(path, options);
+  const externalData = externals.map(({ location, file }) => ({
+    path: location,
+    data: new Uint8Array(readFileSync(file)),
+  }));
+  return ort.InferenceSession.create(new Uint8Array(readFileSync(path)), {
+    ...options,
+    externalData,
+  });
 }
 
 process.once('message', async (request) => {

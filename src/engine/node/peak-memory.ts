@@ -3,15 +3,19 @@
  * process the garbage of other work and the allocator's free pages would count too.
  */
 import { fork } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { PareError, throwIfAborted } from '../../errors.js';
 import type { ModelSource, PeakMemory } from '../engine.js';
-import { checkFile, writeModel } from './model-files.js';
-import type { WireSessionOptions, WireTensors } from './protocol.js';
-import { runtimeError } from './runtime-error.js';
+import type { WireSessionOptions, WireTensors } from '../remote/protocol.js';
+import { runtimeError } from '../remote/runtime-error.js';
+import { checkFile, externalPaths, writeModel } from './model-files.js';
+import type { RuntimeStart } from './runtime-start.js';
 
-export interface PeakRequest {
+export interface PeakRequest extends RuntimeStart {
   readonly path: string;
+  /** External data files, for a runtime that does not find them itself. */
+  readonly externals: readonly { readonly location: string; readonly file: string }[];
   readonly feeds: WireTensors;
   readonly options: WireSessionOptions;
   readonly runs: number;
@@ -19,7 +23,7 @@ export interface PeakRequest {
 
 export type PeakReply = PeakMemory | { readonly error: string };
 
-export interface PeakMemoryOptions {
+export interface PeakMemoryOptions extends RuntimeStart {
   readonly model: ModelSource;
   readonly feeds: WireTensors;
   readonly ortOptions: WireSessionOptions;
@@ -29,17 +33,22 @@ export interface PeakMemoryOptions {
 
 /** Loads from a file in every case, so that models given as bytes and as a path compare. */
 export async function measurePeakMemory(options: PeakMemoryOptions): Promise<PeakMemory> {
-  const { model, feeds, ortOptions, runs, signal } = options;
+  const { model, ortOptions, signal, ...rest } = options;
   throwIfAborted(signal);
+  const ask = async (path: string) => {
+    const findsFiles = rest.runtime === 'onnxruntime-node';
+    const externals = findsFiles ? [] : await externalPaths(path, await readFile(path));
+    return await askChild({ ...rest, path, externals, options: ortOptions }, signal);
+  };
   if ('path' in model) {
     await checkFile(model.path);
-    return await askChild({ path: model.path, feeds, options: ortOptions, runs }, signal);
+    return await ask(model.path);
   }
-  const { model: written, folder } = await writeModel(model);
+  const written = await writeModel(model);
   try {
-    return await askChild({ path: written.path, feeds, options: ortOptions, runs }, signal);
+    return await ask(written.model.path);
   } finally {
-    await folder?.remove();
+    await written.dispose?.();
   }
 }
 

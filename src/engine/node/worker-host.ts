@@ -5,8 +5,10 @@
  */
 import { Worker } from 'node:worker_threads';
 import { messageOf, PareError, throwIfAborted } from '../../errors.js';
-import type { FromWorker, Kind, Protocol, ToWorker, WorkerStart } from './protocol.js';
-import { runtimeError } from './runtime-error.js';
+import type { Channel, RequestOptions } from '../remote/channel.js';
+import type { FromWorker, Kind, Protocol, ToWorker } from '../remote/protocol.js';
+import { runtimeError } from '../remote/runtime-error.js';
+import type { RuntimeName, RuntimeStart, WorkerStart } from './runtime-start.js';
 
 const BUSY = 0;
 const STOPPING = 1;
@@ -17,13 +19,6 @@ const exitWaitMs = 30_000;
 const alive = new Set<WorkerHost>();
 let listening = false;
 
-export interface RequestOptions {
-  readonly transfer?: readonly ArrayBuffer[];
-  readonly signal?: AbortSignal | undefined;
-  /** What the request is about, as a prefix of its errors: 'run', 'create session'. */
-  readonly label: string;
-}
-
 interface Pending {
   readonly message: { readonly kind: Kind; readonly id: number };
   readonly options: RequestOptions;
@@ -32,7 +27,7 @@ interface Pending {
   readonly unlisten: () => void;
 }
 
-export class WorkerHost {
+export class WorkerHost implements Channel {
   readonly version: string;
   readonly #worker: Worker;
   readonly #state: Int32Array<SharedArrayBuffer>;
@@ -43,10 +38,14 @@ export class WorkerHost {
   #closing: Promise<void> | undefined;
   #dead: PareError | undefined;
 
-  /** Starts the thread and loads the runtime in it. Throws `engine` when the runtime is missing. */
-  static async start(): Promise<WorkerHost> {
+  /**
+   * Starts the thread and loads the runtime in it.
+   * Throws `unsupported` when its package is missing and `engine` when it does not load.
+   */
+  static async start(runtime: RuntimeStart): Promise<WorkerHost> {
     const state = new SharedArrayBuffer(8);
-    const workerData: WorkerStart = { state };
+    const workerData: WorkerStart = { ...runtime, state };
+    const failed = (message: string) => notLoaded(runtime.runtime, message);
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       name: 'pare-engine',
       workerData,
@@ -56,10 +55,12 @@ export class WorkerHost {
     const version = await new Promise<string>((resolve, reject) => {
       worker.once('message', (message: FromWorker) => {
         if (message.kind === 'ready') resolve(message.version);
-        else reject(missingRuntime(message.kind === 'failed' ? message.message : message.kind));
+        else if (message.kind !== 'failed') reject(failed(message.kind));
+        else if (message.missing) reject(notInstalled(runtime.runtime));
+        else reject(failed(message.message));
       });
-      worker.on('error', (error) => reject(missingRuntime(messageOf(error))));
-      worker.once('exit', (code) => reject(missingRuntime(`the worker ended with code ${code}`)));
+      worker.on('error', (error) => reject(failed(messageOf(error))));
+      worker.once('exit', (code) => reject(failed(`the worker ended with code ${code}`)));
     }).catch(async (error) => {
       await worker.terminate();
       throw error;
@@ -92,10 +93,6 @@ export class WorkerHost {
     return this.#closing !== undefined || this.#dead !== undefined;
   }
 
-  /**
-   * Sends a request when those before it are answered. An abort takes it out of the queue; once
-   * it is sent, only `time` looks at an abort.
-   */
   request<K extends Kind>(
     kind: K,
     request: Protocol[K]['request'],
@@ -107,7 +104,6 @@ export class WorkerHost {
     return this.#enqueue(kind, request, options);
   }
 
-  /** Waits for the request under way, rejects the others, frees all sessions, ends the thread. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
       for (const pending of this.#queue.splice(0)) {
@@ -223,8 +219,20 @@ function closedError(label: string): PareError {
   });
 }
 
-function missingRuntime(message: string): PareError {
-  return new PareError('engine', `engine: onnxruntime-node does not load: ${message}`, {
-    hint: 'npm install onnxruntime-node@1.30 --ignore-scripts (its install script is only for CUDA)',
+const installCommands: Readonly<Record<RuntimeName, string>> = Object.freeze({
+  'onnxruntime-node':
+    'npm install onnxruntime-node@1.30 --ignore-scripts (its install script is only for CUDA)',
+  'onnxruntime-web': 'npm install onnxruntime-web@1.30',
+});
+
+function notInstalled(runtime: RuntimeName): PareError {
+  return new PareError('unsupported', `engine: the package ${runtime} is not installed`, {
+    hint: installCommands[runtime],
+  });
+}
+
+function notLoaded(runtime: RuntimeName, message: string): PareError {
+  return new PareError('engine', `engine: ${runtime} does not load: ${message}`, {
+    hint: installCommands[runtime],
   });
 }

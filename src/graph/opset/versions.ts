@@ -98,7 +98,7 @@ const compatible: Readonly<Record<string, readonly number[]>> = {
   IsNaN: [9, 13, 20],
   LRN: [1, 13],
   LSTM: [1, 14, 22],
-  LayerNormalization: [1, 17],
+  LayerNormalization: [1],
   LeakyRelu: [1, 16],
   Less: [1, 9, 13],
   LessOrEqual: [12, 16],

@@ -1,9 +1,9 @@
 /**
  * BatchNormalization: statistics per position (`spatial` = 0) went away at opset 9; training mode
- * became an attribute at 14 and lost two outputs. GroupNormalization: scale and bias are per
+ * became an attribute at 14 and lost two outputs. LayerNormalization: standardized at 17. GroupNormalization: scale and bias are per
  * channel since opset 21, and were per group.
  */
-import { elementCount, type TypedArray } from '../../../onnx/data-type.js';
+import { dataTypes, elementCount, type TypedArray } from '../../../onnx/data-type.js';
 import { Tensor } from '../../../onnx/tensor.js';
 import { addConstant } from '../../constant.js';
 import type { Node } from '../../node.js';
@@ -46,6 +46,12 @@ export const normalizationChanges: readonly Conversion[] = [
     },
   },
   {
+    op: 'LayerNormalization',
+    since: 17,
+    needs: 'type',
+    convert: toOneType,
+  },
+  {
     op: 'GroupNormalization',
     since: 21,
     reads: ['num_groups'],
@@ -82,6 +88,35 @@ function normalizeByPosition(node: Node): void {
   const outputs = node.takeOutputs();
   graph.addNode({ opType: 'Add', inputs: [scaled, bias], outputs }, { before: node });
   graph.removeNode(node);
+}
+
+/**
+ * ONNX Runtime's own version, up to opset 16, took a scale of another type than X, whose type Y
+ * then had. The standard operator has one type for all: computes in float and casts the result.
+ */
+function toOneType(node: Node): string | undefined {
+  const types = [0, 1].map((index) => elementTypeOf(node.input(index)));
+  const [inputType, scaleType] = types;
+  if (!inputType || !scaleType || inputType === scaleType) return undefined;
+  node.inputs.forEach((input, index) => {
+    if (!input || elementTypeOf(input) === 'float') return;
+    node.setInput(index, insertBefore(node, 'Cast', [input], { to: dataTypes.float.code }));
+  });
+  if (scaleType !== 'float') {
+    const graph = node.graph!;
+    const output = node.output();
+    node.setOutput(0, graph.addValue(graph.freshName(`${node.label}_float`)));
+    graph.addNode(
+      {
+        opType: 'Cast',
+        inputs: [node.output()],
+        outputs: [output],
+        attributes: { to: dataTypes[scaleType].code },
+      },
+      { after: node },
+    );
+  }
+  return `types ${inputType} and ${scaleType} became float`;
 }
 
 /** Repeats every entry of a vector [G] for the channels of its group. */
