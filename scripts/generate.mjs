@@ -82,10 +82,8 @@ async function generateReference() {
   const load = (name) => import(pathToFileURL(join(dist, 'cli', name)).href);
   if (!existsSync(join(dist, 'cli')))
     throw new Error(`${dist} holds no build: npm run build first`);
-  const [{ commandReference }, { commands }] = await Promise.all([
-    load('docs.js'),
-    load('commands/index.js'),
-  ]);
+  const { commandReference } = await load('docs.js');
+  const { commands } = await load('commands/index.js');
   return commandReference(commands);
 }
 

@@ -3,7 +3,7 @@
  * The library that runs everywhere is index.ts.
  */
 import { basename } from 'node:path';
-import { type WriteOptions, writeFilesAtomic } from './cli/write-file.js';
+import { type OutputFile, type WriteOptions, writeFilesAtomic } from './cli/write-file.js';
 import { PareError } from './errors.js';
 import type { Model } from './graph/model.js';
 import { modelToProto } from './graph/to-proto.js';
@@ -78,8 +78,8 @@ export async function saveModel(
   return files.map((file) => file.path);
 }
 
-/** The files of a model, data files first, ready to be written. */
-export async function modelFiles(model: Model, path: string) {
+/** The files of a model, data files first, ready to be written. Their parts can be read again. */
+export async function modelFiles(model: Model, path: string): Promise<OutputFile[]> {
   let bytes = 0;
   for (const tensor of modelToProto(model).contents.values()) bytes += tensor.byteLength;
   if (bytes <= inlineLimit) return [{ path, parts: await encode(model) }];
@@ -87,7 +87,11 @@ export async function modelFiles(model: Model, path: string) {
   const { parts, files } = await encodeWithExternalData(model, { location });
   const folder = path.slice(0, path.length - basename(path).length);
   return [
-    ...files.map((file) => ({ path: folder + file.location, parts: file.parts() })),
+    ...files.map((file) => ({
+      path: folder + file.location,
+      // Read twice: once for its hash, once to be written.
+      parts: { [Symbol.asyncIterator]: () => file.parts()[Symbol.asyncIterator]() },
+    })),
     { path, parts },
   ];
 }

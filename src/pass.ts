@@ -10,6 +10,7 @@ import { cloneModel } from './graph/clone.js';
 import type { Model } from './graph/model.js';
 import type { Node } from './graph/node.js';
 import { type Progress, silent } from './progress.js';
+import type { StatisticsCache } from './quantize/calibrate/cache.js';
 
 /** What passes may use besides the model. */
 export interface PassContext {
@@ -20,6 +21,8 @@ export interface PassContext {
   readonly seed: number;
   /** Samples of the model's inputs, for passes that look at activations. Can be called again. */
   readonly samples?: (() => AsyncIterable<Feeds>) | undefined;
+  /** Statistics of activations on these samples, kept from pass to pass. */
+  readonly statistics?: StatisticsCache | undefined;
 }
 
 /** One thing that a pass changed. */

@@ -2,7 +2,7 @@
  * Whether an output may be written where the user wants it. Commands ask at once, before hours of
  * work; the writer asks again. Changes nothing on the disk.
  */
-import { realpath, stat } from 'node:fs/promises';
+import { access, constants, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PareError } from '../errors.js';
 import { ioError } from './io-error.js';
@@ -24,7 +24,7 @@ export interface CheckedTarget {
 
 /**
  * Throws PareError `usage` when a target exists (without `force`), is a folder or a device, is one
- * of the inputs, or is named twice; `io` when its folder is missing.
+ * of the inputs, or is named twice; `io` when its folder is missing or cannot be written to.
  */
 export async function checkTargets(
   paths: readonly string[],
@@ -74,6 +74,7 @@ async function checkTarget(
       hint: '--force replaces it',
     });
   }
+  await checkWritable(real);
   return { path: real, exists: true, mode: info.mode };
 }
 
@@ -84,6 +85,14 @@ async function checkFolder(path: string): Promise<void> {
   if (!info.isDirectory()) {
     throw ioError('write', path, Object.assign(new Error('not a folder'), { code: 'ENOTDIR' }));
   }
+  await checkWritable(path);
+}
+
+/** A new file, and the temporary one of a file that is replaced, need the folder. */
+async function checkWritable(path: string): Promise<void> {
+  await access(dirname(path), constants.W_OK).catch((error) => {
+    throw ioError('write', path, error);
+  });
 }
 
 /** Undefined for what does not exist; other troubles show when the file is opened. */

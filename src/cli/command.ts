@@ -19,6 +19,13 @@ export interface LightCommand {
   readonly load: () => Promise<Command>;
 }
 
+/** All commands in full. One after the other, so that an import that fails is named. */
+export async function loadAll(commands: readonly LightCommand[]): Promise<Command[]> {
+  const loaded: Command[] = [];
+  for (const { load } of commands) loaded.push(await load());
+  return loaded;
+}
+
 export interface ArgumentSpec {
   /** camelCase, the name in `context.args`; help shows it in capitals. */
   readonly name: string;

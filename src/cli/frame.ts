@@ -72,10 +72,9 @@ class Run {
       return;
     }
     const light = findCommand(name, commands);
-    const [command, { helpOf, runCommand }] = await Promise.all([
-      light.load(),
-      import('./run-command.js'),
-    ]);
+    // One after the other: Node words an import that fails beside another one misleadingly.
+    const command = await light.load();
+    const { helpOf, runCommand } = await import('./run-command.js');
     if (help) {
       this.#writers.stdout.write(`${helpOf(command, this.#io.output.stdoutTerminal)}\n`);
       return;
@@ -144,7 +143,7 @@ class Run {
   #interrupt(): void {
     if (this.#interrupted) {
       removeTempFiles();
-      this.#host.exitNow(ExitCode.interrupted);
+      this.#host.killNow();
       return;
     }
     this.#interrupted = true;

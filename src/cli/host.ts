@@ -25,8 +25,10 @@ export interface Host {
   onSignal(listener: () => void): () => void;
   /** Calls back for a rejection or an exception that nothing caught; returns what stops it. */
   onUnhandled(listener: (error: unknown) => void): () => void;
-  /** Ends the process without waiting for anything. */
+  /** Ends the process after an error that leaves it in an unknown state. */
   exitNow(code: number): void;
+  /** Dies of Ctrl-C at once, whatever still runs; exit listeners are not called. A shell sees 130. */
+  killNow(): void;
 }
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -61,5 +63,11 @@ export function processHost(): Host {
       };
     },
     exitNow: (code) => process.exit(code),
+    killNow() {
+      // process.exit would wait for a worker in the middle of a run, which may take minutes; a
+      // process that dies of the signal does not.
+      process.removeAllListeners('SIGINT');
+      process.kill(process.pid, 'SIGINT');
+    },
   };
 }

@@ -1,6 +1,7 @@
 /**
  * What the system says about a file, in words, with what to do about it.
  */
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf, PareError } from '../errors.js';
 
@@ -37,10 +38,7 @@ function explain(
         : { text: 'no permission', hint: 'check the rights of the file' };
     case 'ENOENT':
       return action === 'write'
-        ? {
-            text: `there is no folder ${dirname(path)}`,
-            hint: 'make the folder first, or choose another with -o',
-          }
+        ? explainNoEntry(dirname(path))
         : {
             text: 'there is no such file',
             hint: 'check the path; it is relative to the folder you are in',
@@ -57,4 +55,14 @@ function explain(
     default:
       return { text: messageOf(error) };
   }
+}
+
+/** What the system answers for a folder that is missing, and for one such as /proc. */
+function explainNoEntry(folder: string): { text: string; hint: string } {
+  return existsSync(folder)
+    ? { text: `no file can be made in ${folder}`, hint: 'choose another folder with -o' }
+    : {
+        text: `there is no folder ${folder}`,
+        hint: 'make the folder first, or choose another with -o',
+      };
 }

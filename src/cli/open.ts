@@ -91,19 +91,43 @@ export async function portsOf(
   }
 }
 
+/** The path of --data. Throws `usage` when it is missing. */
+export function requireData({ data }: DataValues): string {
+  if (data !== undefined) return data;
+  throw new PareError('usage', 'no data is given', {
+    hint: '--data PATH: a folder of images, npz, IDX, CSV, JSONL ...; labels are optional',
+  });
+}
+
+/** For commands that need no data. Throws `usage` for a flag that would have no effect. */
+export function refuseDataOptions({ data, preprocess, samples }: DataValues): void {
+  if (data !== undefined) return;
+  const idle = preprocess !== undefined ? 'preprocess' : samples !== undefined ? 'samples' : null;
+  if (idle === null) return;
+  throw new PareError('usage', `--${idle} has no effect without data`, {
+    hint: 'give --data PATH',
+  });
+}
+
+/** All files that a command reads: what it must never write over. */
+export function inputFiles(
+  models: readonly string[],
+  { data, preprocess }: DataValues,
+  cwd: string,
+): string[] {
+  // A preprocessing that is no path names no file, which does no harm here.
+  return [...models, ...[data, preprocess].flatMap((path) => (path ? [resolve(cwd, path)] : []))];
+}
+
 /** Opens the data for a model's inputs. Throws `usage` when --data is missing. */
 export async function usingData<T>(
-  { data, preprocess }: DataValues,
+  options: DataValues,
   ports: readonly PortInfo[],
   cwd: string,
   run: (dataset: Dataset) => Promise<T>,
 ): Promise<T> {
-  if (data === undefined) {
-    throw new PareError('usage', 'no data is given', {
-      hint: '--data PATH: a folder of images, npz, IDX, CSV, JSONL ...; labels are optional',
-    });
-  }
-  const dataset = await openData(resolve(cwd, data), { ports, preprocess });
+  const { preprocess } = options;
+  const dataset = await openData(resolve(cwd, requireData(options)), { ports, preprocess });
   try {
     return await run(dataset);
   } finally {

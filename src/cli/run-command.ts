@@ -5,7 +5,7 @@
 import { CommanderError, Command as Parser } from 'commander';
 import { didYouMean } from '../data/did-you-mean.js';
 import { PareError } from '../errors.js';
-import type { ArgumentSpec, Command, LightCommand } from './command.js';
+import { type ArgumentSpec, type Command, type LightCommand, loadAll } from './command.js';
 import { loadConfig } from './config.js';
 import type { ExitCode } from './exit-codes.js';
 import { configurableGlobals, type GlobalValues, globalOptions } from './global-options.js';
@@ -134,7 +134,7 @@ function usageError(
 }
 
 async function keysOfAll(commands: readonly LightCommand[]): Promise<string[]> {
-  const loaded = await Promise.all(commands.map(({ load }) => load()));
+  const loaded = await loadAll(commands);
   return loaded.flatMap(({ options }) => Object.keys(options.shape));
 }
 

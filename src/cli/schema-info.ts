@@ -63,6 +63,8 @@ export function fieldInfo(field: z.core.$ZodType): FieldInfo {
         schema = def.in as z.core.$ZodTypes;
         continue;
       default:
+        // A list may leave it to its items to say what they are.
+        if (def.type === 'array') meta = { ...fieldInfo(def.element).meta, ...meta };
         return { core: schema, meta, defaultValue, required: isRequired(field), nullable };
     }
     schema = def.innerType as z.core.$ZodTypes;

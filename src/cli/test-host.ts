@@ -82,6 +82,10 @@ export class TestHost implements Host {
     this.exits.push(code);
   }
 
+  killNow(): void {
+    this.exits.push(130);
+  }
+
   /** Ctrl-C. */
   interrupt(): void {
     for (const listener of this.#signal) listener();

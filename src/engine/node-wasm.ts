@@ -60,7 +60,10 @@ export async function createWasmEngine(options: WasmEngineOptions = {}): Promise
 const runtime = 'onnxruntime-web';
 /** Each is a worker of its own, started together with the module. */
 const maxThreads = 64;
-/** The heap ends at 4 GiB, and while a session is made it holds the file and the weights read from it. */
+/**
+ * The heap ends at 4 GiB, and while a session is made it holds the file, the weights read from it
+ * and their packed form: 1 GB of MatMul weights loads, 1.5 GB is an error of the runtime.
+ */
 const maxModelBytes = 2 ** 31 - 1;
 
 class WasmEngine extends RemoteEngine {

@@ -52,6 +52,21 @@ export function snrOf(agreement: OutputAgreement): number {
   return agreement.snrDb ?? Number.NEGATIVE_INFINITY;
 }
 
+/**
+ * The output that agrees least with the reference's: the one of the lowest SNR, and among outputs
+ * without floats the first that is not exact. Undefined where nothing was compared.
+ */
+export function worstOutput(outputs: readonly OutputMeasure[]): OutputMeasure | undefined {
+  const compared = outputs.filter(({ agreement }) => agreement !== null);
+  const floats = compared.filter(({ agreement }) => agreement!.equal === null);
+  // An integer output is exact or not, which says little next to the SNR of the floats.
+  const candidates = floats.length > 0 ? floats : compared;
+  return candidates.reduce<OutputMeasure | undefined>(
+    (worst, each) => (worst && snrOf(worst.agreement!) <= snrOf(each.agreement!) ? worst : each),
+    undefined,
+  );
+}
+
 /** Accumulates one output of one model. */
 export class OutputComparison {
   readonly #output: string;

@@ -131,9 +131,7 @@ export async function inspectModel(
   if (!isTried && tryBytes > 0) {
     notes.push(`schemes were not tried: the constants weigh more than ${tryBytes / 1e6} MB`);
   }
-  const weighted = new Set(
-    operators.filter(({ parameters }) => parameters > 0).map(({ op }) => op),
-  );
+  const weighted = weightedOperators(model, constants.tensorBytes);
   const outlook = { engine: shapes && engine, weighted, signal };
   const facts: Omit<Inspection, 'next'> = {
     file: options.file ?? model.file ?? null,
@@ -226,6 +224,22 @@ function weighRoles(model: Model) {
   }
   const sorted = [...byDataType].sort(([, a], [, b]) => b.bytes - a.bytes);
   return { tensorBytes, parameters, byRole, byDataType: Object.fromEntries(sorted) };
+}
+
+/** Less than this share of the bytes is not what quantization is after. */
+const leastEmbedding = 0.01;
+
+/** Operators that multiply with weights, or hold a good part of the bytes as tables. */
+function weightedOperators(model: Model, tensorBytes: number): Set<string> {
+  const weighted = new Set<string>();
+  const tables = new Map<string, number>();
+  for (const { value, tensor, bytes } of constantsOf(model)) {
+    const { role, op } = mainUse(value, tensor);
+    if (role === 'weight') weighted.add(op);
+    if (role === 'embedding') tables.set(op, (tables.get(op) ?? 0) + bytes);
+  }
+  for (const [op, bytes] of tables) if (bytes >= leastEmbedding * tensorBytes) weighted.add(op);
+  return weighted;
 }
 
 function structureOf(model: Model) {

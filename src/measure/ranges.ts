@@ -1,7 +1,8 @@
 /**
  * Smallest and largest number of every float value of a model over samples. The reductions are
- * nodes of the graph, so that two numbers per value come back from a run and no tensor does:
- * memory does not grow with the number of samples.
+ * nodes of the graph, so that three numbers per value come back from a run and no tensor does:
+ * memory does not grow with the number of samples. The third tells of NaN, which ReduceMin and
+ * ReduceMax of ONNX Runtime pass over (1.30, unless it is the first element).
  */
 import type { Engine, Feeds } from '../engine/engine.js';
 import { float32Of } from '../engine/host-tensor.js';
@@ -38,6 +39,8 @@ export async function valueRanges(
     name,
     min: reduceAll(graph.value(name), 'ReduceMin'),
     max: reduceAll(graph.value(name), 'ReduceMax'),
+    // A sum of magnitudes is NaN when one of them is, and only then: infinities do not cancel.
+    sum: reduceAll(graph.value(name), 'ReduceL1'),
   }));
   const session = await engine.createSession(await modelSource(probe), {
     // Fusions would hide the values between the nodes.
@@ -45,12 +48,14 @@ export async function valueRanges(
   });
   const ranges = new Map<string, Range>();
   try {
-    const fetches = outputs.flatMap(({ min, max }) => [min, max]);
+    const fetches = outputs.flatMap(({ min, max, sum }) => [min, max, sum]);
     for await (const feeds of samples) {
       throwIfAborted(signal);
       const results = await session.run(feeds, fetches);
-      for (const { name, min, max } of outputs) {
-        widen(ranges, name, float32Of(results[min]!)[0]!, float32Of(results[max]!)[0]!);
+      const numberOf = (output: string) => float32Of(results[output]!)[0]!;
+      for (const { name, min, max, sum } of outputs) {
+        if (Number.isNaN(numberOf(sum))) ranges.set(name, { min: Number.NaN, max: Number.NaN });
+        else widen(ranges, name, numberOf(min), numberOf(max));
       }
     }
   } finally {
@@ -60,7 +65,7 @@ export async function valueRanges(
 }
 
 /** One number over all axes; returns the name of the output. */
-function reduceAll(value: Value, opType: 'ReduceMin' | 'ReduceMax'): string {
+function reduceAll(value: Value, opType: string): string {
   const { graph } = value;
   const node = graph.addNode({ opType, inputs: [value], attributes: { keepdims: 0 } });
   const output = node.output();

@@ -58,6 +58,10 @@ const isNumeric = ({ dataType }: Tensor) => {
   const { kind, bits } = dataTypes[dataType];
   return kind === 'float' || (bits <= 32 && (kind === 'signed' || kind === 'unsigned'));
 };
+const isStoredInteger = ({ dataType }: Tensor) => {
+  const { kind, bits } = dataTypes[dataType];
+  return bits <= 8 && (kind === 'signed' || kind === 'unsigned');
+};
 const longAxes = ({ dims }: Tensor) => dims.filter((dim) => dim > 1);
 
 const table: Rule = (tensor) => (isNumberTable(tensor) ? 'embedding' : 'constant');
@@ -70,9 +74,15 @@ const shift: Rule = (tensor) => {
   if (axes.length < 2) return axes.length === 0 ? 'constant' : 'bias';
   return axes.length === 2 && axes[0] === axes[1] ? 'constant' : 'embedding';
 };
-/** Along several axes it is a table of angles or a mask. */
-const factor: Rule = (tensor) =>
-  isNumeric(tensor) && longAxes(tensor).length === 1 ? 'normalization' : 'constant';
+/**
+ * Along several axes it is a table of angles or a mask; or, in small integers, a stored weight
+ * that is multiplied with its scale.
+ */
+const factor: Rule = (tensor) => {
+  const axes = isNumeric(tensor) ? longAxes(tensor).length : 0;
+  if (axes === 1) return 'normalization';
+  return axes > 1 && isStoredInteger(tensor) ? 'through' : 'constant';
+};
 const q = 'quantization';
 const n = 'normalization';
 

@@ -8,12 +8,25 @@ export interface WeightInput {
   readonly index: number;
   /** Axis of the output channels in a weight of this rank; undefined: it has none. */
   axis(rank: number): number | undefined;
+  /**
+   * An int attribute by which the operator transposes this matrix, when it is set: the weight can
+   * be stored transposed and the attribute cleared.
+   */
+  readonly transposedBy?: string;
 }
 
 const at = (index: number, axis: number): WeightInput => ({
   index,
   axis: (rank) => (axis < rank ? axis : undefined),
 });
+
+const matrix = (
+  node: Node,
+  index: number,
+  axis: number,
+  attribute: 'transA' | 'transB',
+): WeightInput =>
+  node.int(attribute, 0) ? { ...at(index, 1 - axis), transposedBy: attribute } : at(index, axis);
 
 /** By operator. Operators that are not listed hold no weights that pare knows of. */
 export const weightInputs: Readonly<Record<string, (node: Node) => readonly WeightInput[]>> =
@@ -22,7 +35,7 @@ export const weightInputs: Readonly<Record<string, (node: Node) => readonly Weig
     // [in, out/group, ...]: with groups every entry of axis 1 stands for several channels, while
     // axis 0 still tells them apart.
     ConvTranspose: (node) => [at(1, node.int('group', 1) === 1 ? 1 : 0)],
-    Gemm: (node) => [at(1, node.int('transB', 0) ? 0 : 1), at(0, node.int('transA', 0) ? 1 : 0)],
+    Gemm: (node) => [matrix(node, 1, 1, 'transB'), matrix(node, 0, 0, 'transA')],
     MatMul: () => [
       { index: 1, axis: (rank) => (rank > 1 ? rank - 1 : undefined) },
       { index: 0, axis: (rank) => (rank > 1 ? rank - 2 : undefined) },

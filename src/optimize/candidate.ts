@@ -3,7 +3,7 @@
  */
 import type { ModelSource } from '../engine/engine.js';
 import { modelSource } from '../engine/model-source.js';
-import { throwIfAborted } from '../errors.js';
+import { messageOf, PareError, throwIfAborted } from '../errors.js';
 import type { Model } from '../graph/model.js';
 import type { PassContext, PassReport } from '../pass.js';
 import { type Recipe, runRecipe } from './recipe.js';
@@ -43,7 +43,7 @@ export async function makeCandidate(
   return { ...spec, model, source, sizeBytes: sizeOfSource(source), reports };
 }
 
-/** Makes all candidates, and drops those that change nothing or equal an earlier one. */
+/** Makes all candidates; drops those that cannot be made, change nothing or equal an earlier one. */
 export async function makeCandidates(
   original: Model,
   specs: readonly CandidateSpec[],
@@ -58,12 +58,22 @@ export async function makeCandidates(
     for (const [done, spec] of specs.entries()) {
       throwIfAborted(context.signal);
       task.update(done, spec.name);
-      const candidate = await makeCandidate(original, spec, version, context);
+      let candidate: Candidate;
+      try {
+        candidate = await makeCandidate(original, spec, version, context);
+      } catch (error) {
+        // One scheme that does not know the model must not keep the others from being tried.
+        if (!(error instanceof PareError) || !/^(unsupported|engine)$/.test(error.code))
+          throw error;
+        dropped.push({ spec, reason: `cannot be made: ${messageOf(error)}` });
+        continue;
+      }
       // The first step simplifies and is common to all: what comes after it tells them apart.
       const changes = candidate.reports.slice(1).map(({ changed }) => changed);
       const key = JSON.stringify(changes.flat());
       const twin = seen.get(key);
-      if (changes.length > 0 && changes.flat().length === 0) {
+      const own = changes.length > 0 ? changes.flat() : candidate.reports[0]!.changed;
+      if (own.length === 0) {
         dropped.push({ spec, reason: 'the model has nothing that it applies to' });
       } else if (twin) {
         dropped.push({ spec, reason: `the same changes as "${twin}"` });

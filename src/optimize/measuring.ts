@@ -5,9 +5,9 @@ import { batches } from '../data/batches.js';
 import type { Dataset } from '../data/dataset.js';
 import { splitDataset } from '../data/split.js';
 import type { Engine, Feeds } from '../engine/engine.js';
-import { PareError } from '../errors.js';
+import { messageOf, PareError } from '../errors.js';
 import { type BenchRow, bench } from '../measure/bench.js';
-import { snrOf } from '../measure/compare-outputs.js';
+import { snrOf, worstOutput } from '../measure/compare-outputs.js';
 import type { Evaluation } from '../measure/evaluation.js';
 import type { NamedModel } from '../measure/named-model.js';
 import type { Progress } from '../progress.js';
@@ -27,19 +27,25 @@ export interface ChosenSamples {
   readonly evaluate: Uint32Array;
 }
 
+/**
+ * Seeded and disjoint. A quarter of the data at most is kept for the search.
+ * Throws `invalid-data` when there are fewer than two samples.
+ */
 export function chooseSamples(
   dataset: Dataset,
   limit: number | undefined,
   seed: number,
 ): ChosenSamples {
   if (dataset.size < 2) {
-    throw new PareError('invalid-data', `optimize: ${dataset.size} samples are too few`, {
+    const count = dataset.size === 1 ? '1 sample is' : `${dataset.size} samples are`;
+    throw new PareError('invalid-data', `optimize: ${count} too few`, {
       file: dataset.name,
-      hint: 'a hundred or more are needed to tell a loss from chance',
+      hint: 'two at least, one to search with and one to measure on; hundreds tell a loss from chance',
     });
   }
-  const search = Math.min(searchSamples, Math.ceil(dataset.size / 4));
-  const { test } = dataset.parts ?? {};
+  const { train, test } = dataset.parts ?? {};
+  const searchable = train ? train.end - train.start : dataset.size;
+  const search = Math.min(searchSamples, Math.ceil(dataset.size / 4), searchable);
   const left = test ? test.end - test.start : dataset.size - search;
   const { calibrate, evaluate } = splitDataset(dataset, {
     calibrate: search,
@@ -92,13 +98,37 @@ export function namedModel({ name, source }: Candidate): NamedModel {
   return { name, source };
 }
 
-/** The numbers that a promise is about. */
+/**
+ * Why the runtime does not take a model, found by running it once; undefined when it does. Errors
+ * that are not the runtime's are thrown.
+ */
+export async function refusalOf(
+  { source }: NamedModel,
+  feeds: Feeds,
+  engine: Engine,
+): Promise<string | undefined> {
+  try {
+    const session = await engine.createSession(source);
+    try {
+      await session.run(feeds);
+    } finally {
+      await session.release();
+    }
+    return undefined;
+  } catch (error) {
+    const isRefused = error instanceof PareError && /^(engine|unsupported)$/.test(error.code);
+    if (!isRefused) throw error;
+    return messageOf(error);
+  }
+}
+
+/** The numbers that a promise is about; the SNR is that of the output that agrees least. */
 export function qualityOf(evaluation: Evaluation): Quality {
-  const agreement = evaluation.outputs[0]?.agreement;
+  const worst = worstOutput(evaluation.outputs);
   return {
     drop: evaluation.drop?.points,
     flips: evaluation.flips ? 100 * evaluation.flips.share : undefined,
-    snr: agreement ? snrOf(agreement) : undefined,
+    snr: worst ? snrOf(worst.agreement!) : undefined,
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Inspection } from '../measure/inspect.js';
 import type { QuantizedForm } from '../ops/quantized-form.js';
+import type { SchemeOutlook } from './outlook.js';
 
 export interface NextStep {
   /** Ready for a shell; words in capitals are the reader's to fill in. */
@@ -14,6 +15,7 @@ export interface NextStep {
 const steps = 3;
 /** Less than this share off the size is not worth a line. */
 const worthSaving = 0.05;
+const closeEnough = 1.1;
 
 /** At most three, the best first. */
 export function nextSteps(facts: Omit<Inspection, 'next'>): NextStep[] {
@@ -75,17 +77,23 @@ function floatSteps(facts: Omit<Inspection, 'next'>): NextStep[] {
         : 'tries all schemes and keeps what measures better',
     });
   }
-  const smallest = best
-    .filter(({ tensorBytes }) => tensorBytes !== null)
-    .sort((a, b) => a.tensorBytes! - b.tensorBytes!)[0];
-  const saved = smallest ? 1 - smallest.tensorBytes! / facts.tensorBytes : 0;
-  if (smallest && saved > worthSaving) {
+  const stored = smallestSafe(best);
+  const saved = stored ? 1 - stored.tensorBytes! / facts.tensorBytes : 0;
+  if (stored && saved > worthSaving) {
     list.push({
-      command: `pare quantize ${file} --scheme ${smallest.scheme} -o ${outputOf(facts, smallest.scheme)}`,
+      command: `pare quantize ${file} --scheme ${stored.scheme} -o ${outputOf(facts, stored.scheme)}`,
       why: `${Math.round(100 * saved)} % off the weights, without any data`,
     });
   }
   return list;
+}
+
+/** The smallest; where it is close, the one that leaves activations as they are. */
+function smallestSafe(schemes: readonly SchemeOutlook[]): SchemeOutlook | undefined {
+  const sized = schemes.filter(({ tensorBytes }) => tensorBytes !== null);
+  const least = Math.min(...sized.map(({ tensorBytes }) => tensorBytes!));
+  const close = sized.filter(({ tensorBytes }) => tensorBytes! <= closeEnough * least);
+  return close.find(({ scheme }) => scheme === 'weight-only') ?? close[0];
 }
 
 function simplifySteps({ simplify, ...facts }: Omit<Inspection, 'next'>): NextStep[] {

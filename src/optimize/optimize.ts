@@ -7,7 +7,7 @@
  * too much, look for the few nodes to leave in float; time the finalists again, longer.
  */
 import type { Dataset } from '../data/dataset.js';
-import type { Engine, Target } from '../engine/engine.js';
+import type { Engine, Feeds, Target } from '../engine/engine.js';
 import { modelSource } from '../engine/model-source.js';
 import type { Model } from '../graph/model.js';
 import type { BenchRow } from '../measure/bench.js';
@@ -16,7 +16,7 @@ import type { Evaluation } from '../measure/evaluation.js';
 import type { NamedModel } from '../measure/named-model.js';
 import { passContext } from '../pass.js';
 import { type Progress, silent } from '../progress.js';
-import { type Candidate, makeCandidates, sizeOfSource } from './candidate.js';
+import { type Candidate, type Dropped, makeCandidates, sizeOfSource } from './candidate.js';
 import { choose, type Goal } from './choose.js';
 import {
   chooseSamples,
@@ -25,13 +25,21 @@ import {
   namedModel,
   originalName,
   qualityOf,
+  refusalOf,
   timeModels,
 } from './measuring.js';
-import { brokenLimits, defaultPromise, type QualityPromise } from './promise.js';
+import {
+  brokenLimits,
+  checkPromise,
+  coarseness,
+  defaultPromise,
+  type Measurable,
+  type QualityPromise,
+} from './promise.js';
 import type { Recipe } from './recipe.js';
 import type { NodeDamage } from './relax.js';
 import { relaxCandidate } from './relax-candidate.js';
-import { candidatesFor } from './targets.js';
+import { type CandidateSpec, candidatesFor } from './targets.js';
 
 export interface OptimizeOptions {
   readonly target: Target;
@@ -75,13 +83,24 @@ export interface OptimizeResult {
   readonly candidates: readonly CandidateResult[];
   /** The model to write; undefined when nothing helps. */
   readonly winner: Candidate | undefined;
+  /**
+   * Why there is no winner: 'quality' when a candidate that is smaller or faster breaks the
+   * promise, 'budget' when none is smaller or faster. Null when there is one.
+   */
+  readonly failure: 'quality' | 'budget' | null;
+  /** What the reader of the figures should know. */
+  readonly notes: readonly string[];
   /** How many samples the search used and how many were evaluated; they are disjoint. */
   readonly samples: { readonly search: number; readonly evaluate: number };
 }
 
 /**
+ * Writes nothing and leaves the model as it is.
+ *
  * @param dataset opened for the model's inputs
- * @throws PareError `usage` when a limit of the promise cannot be measured
+ * @throws PareError `usage` when a limit of the promise cannot be measured, `invalid-data` for
+ *   fewer than two samples, `data-mismatch` for samples that do not fit, `unsupported` for a
+ *   target without candidates
  * @example
  * const result = await optimize(model, dataset, engine, { target: 'node', version: '0.1.0' });
  * if (result.winner) await write(result.winner.source);
@@ -102,7 +121,12 @@ export async function optimize(
   const timing = { engine, threads, signal, progress };
 
   const specs = candidatesFor(options.target);
-  const { made, dropped } = await makeCandidates(model, specs, version, context);
+  const known = await measurable(original, dataset, engine, samples.evaluate, signal);
+  const promise = options.promise ?? defaultPromise(known);
+  checkPromise(promise, known);
+  const { made: all, dropped: unmade } = await makeCandidates(model, specs, version, context);
+  const { made, dropped: refused } = await dropRefused(all, specs, feeds, engine);
+  const dropped = [...unmade, ...refused];
   const rows = await timeModels([original, ...made.map(namedModel)], feeds, {
     ...timing,
     rounds: 15,
@@ -123,7 +147,6 @@ export async function optimize(
     engine,
     { indices: samples.evaluate, signal, progress },
   );
-  const promise = options.promise ?? promiseFor(reference!);
   const quality = new Map(evaluations.map((each) => [each.model, each]));
   const keeps = ({ name }: Candidate) =>
     brokenLimits(promise, qualityOf(quality.get(name)!)).length === 0;
@@ -140,12 +163,14 @@ export async function optimize(
   }
 
   const finalists = [...worth.filter(keeps), ...relaxed];
-  const finalRows = await timeModels([original, ...finalists.map(namedModel)], feeds, {
-    ...timing,
-    rounds: 60,
-    memory: true,
-  });
-  for (const [name, row] of finalRows) rows.set(name, row);
+  if (finalists.length > 0) {
+    const finalRows = await timeModels([original, ...finalists.map(namedModel)], feeds, {
+      ...timing,
+      rounds: 60,
+      memory: true,
+    });
+    for (const [name, row] of finalRows) rows.set(name, row);
+  }
   const choice = choose(
     { sizeBytes },
     finalists.map((each) => measuredOf(each, rows, quality.get(each.name))),
@@ -180,14 +205,53 @@ export async function optimize(
       }),
     ],
     winner: finalists.find(({ name }) => name === choice.winner),
+    failure:
+      choice.winner !== undefined
+        ? null
+        : worth.some((each) => !keeps(each))
+          ? 'quality'
+          : 'budget',
+    notes: notesOf(promise, reference!),
     samples: { search: samples.search.length, evaluate: samples.evaluate.length },
   };
 }
 
-function promiseFor(reference: Evaluation): QualityPromise {
-  const { task, classification } = reference;
-  return defaultPromise({
-    classes: task !== 'generic',
-    labels: task === 'tokens' || (classification?.top1 ?? null) !== null,
+/** Runs the original on one sample, to know what can be promised before the long work. */
+async function measurable(
+  original: NamedModel,
+  dataset: Dataset,
+  engine: Engine,
+  indices: Uint32Array,
+  signal: AbortSignal | undefined,
+): Promise<Measurable> {
+  const [first] = await evaluate([original], dataset, engine, {
+    indices: indices.subarray(0, 1),
+    signal,
   });
+  const { task } = first!;
+  return { classes: task !== 'generic', labels: task === 'tokens' || dataset.hasLabels };
+}
+
+/** A candidate that the runtime does not take is one candidate less, and not the end. */
+async function dropRefused(
+  all: readonly Candidate[],
+  specs: readonly CandidateSpec[],
+  feeds: Feeds,
+  engine: Engine,
+): Promise<{ made: Candidate[]; dropped: Dropped[] }> {
+  const made: Candidate[] = [];
+  const dropped: Dropped[] = [];
+  for (const candidate of all) {
+    const refusal = await refusalOf(namedModel(candidate), feeds, engine);
+    const spec = specs.find(({ name }) => name === candidate.name)!;
+    if (refusal === undefined) made.push(candidate);
+    else dropped.push({ spec, reason: `the runtime does not take it: ${refusal}` });
+  }
+  return { made, dropped };
+}
+
+function notesOf(promise: QualityPromise, reference: Evaluation): string[] {
+  const { samples, tokens } = reference;
+  const coarse = coarseness(promise, tokens?.n ?? samples);
+  return [...(coarse ? [coarse] : []), ...reference.notes];
 }

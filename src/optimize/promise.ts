@@ -3,7 +3,7 @@
  */
 import { PareError } from '../errors.js';
 
-/** At most one unit of loss in each limit that is set. */
+/** The limits that are set must all be kept. */
 export interface QualityPromise {
   /** Points of top-1 accuracy (next-token accuracy for token models); needs labels. */
   readonly maxDrop?: number | undefined;
@@ -19,7 +19,7 @@ export interface Quality {
   readonly drop?: number | undefined;
   /** Percent. */
   readonly flips?: number | undefined;
-  /** dB; Infinity for equal outputs. */
+  /** dB, of the output that agrees least; Infinity for equal outputs. */
   readonly snr?: number | undefined;
 }
 
@@ -27,33 +27,89 @@ export interface Quality {
  * When the user names no limit: with labels 0.5 points of accuracy, without labels 1 % of
  * predictions, and 30 dB where the model predicts no classes.
  */
-export function defaultPromise(known: { labels: boolean; classes: boolean }): QualityPromise {
+export function defaultPromise(known: Measurable): QualityPromise {
   if (!known.classes) return { minSnr: 30 };
   return known.labels ? { maxDrop: 0.5 } : { maxFlips: 1 };
+}
+
+/** What can be measured of a model on the data, known before anything is. */
+export interface Measurable {
+  /** Some samples have a label, or the data are tokens, whose next one is the label. */
+  readonly labels: boolean;
+  /** The model predicts classes or tokens. */
+  readonly classes: boolean;
+}
+
+/** Throws `usage` for a limit that cannot be measured, before hours of work find it out. */
+export function checkPromise({ maxDrop, maxFlips }: QualityPromise, known: Measurable): void {
+  if (!known.classes && maxDrop !== undefined) throw noClasses('max-drop');
+  if (!known.classes && maxFlips !== undefined) throw noClasses('max-flips');
+  if (!known.labels && maxDrop !== undefined) throw noLabels();
+}
+
+/**
+ * A sentence when one sample more or less decides about the promise; undefined when there are
+ * enough. @param count samples or tokens that are evaluated
+ */
+export function coarseness(
+  { maxDrop, maxFlips }: QualityPromise,
+  count: number,
+): string | undefined {
+  const limit = Math.min(maxDrop ?? Number.POSITIVE_INFINITY, maxFlips ?? Number.POSITIVE_INFINITY);
+  const step = 100 / count;
+  if (!(step > limit) || limit === 0) return undefined;
+  const samples = count === 1 ? 'the only sample is' : `one of ${count} samples is`;
+  return `${samples} ${step.toPrecision(2)} points, more than the ${limit} allowed: more samples would tell a loss from chance`;
+}
+
+/** @example promiseText({ maxDrop: 0.5 }) // 'at most 0.5 points lost' */
+export function promiseText({ maxDrop, maxFlips, minSnr }: QualityPromise): string {
+  const parts: string[] = [];
+  if (maxDrop !== undefined) parts.push(`at most ${maxDrop} points lost`);
+  if (maxFlips !== undefined) parts.push(`at most ${maxFlips} % of predictions changed`);
+  if (minSnr !== undefined) parts.push(`SNR of at least ${minSnr} dB`);
+  return parts.join(', ');
 }
 
 /** The limits that a measurement breaks, in words; empty when it keeps the promise. */
 export function brokenLimits(promise: QualityPromise, quality: Quality): string[] {
   const broken: string[] = [];
   const { maxDrop, maxFlips, minSnr } = promise;
-  if (maxDrop !== undefined && !(required(quality.drop, 'max-drop') <= maxDrop)) {
-    broken.push(`drops ${quality.drop!.toFixed(2)} points, ${maxDrop} allowed`);
+  const { drop, flips, snr } = quality;
+  if (maxDrop !== undefined) {
+    if (drop === undefined) throw noLabels();
+    if (!(drop <= maxDrop)) broken.push(`drops ${drop.toFixed(2)} points, ${maxDrop} allowed`);
   }
-  if (maxFlips !== undefined && !(required(quality.flips, 'max-flips') <= maxFlips)) {
-    broken.push(`flips ${quality.flips!.toFixed(2)} %, ${maxFlips} % allowed`);
+  if (maxFlips !== undefined) {
+    if (flips === undefined) throw noClasses('max-flips');
+    if (!(flips <= maxFlips)) broken.push(`flips ${flips.toFixed(2)} %, ${maxFlips} % allowed`);
   }
-  if (minSnr !== undefined && !(required(quality.snr, 'min-snr') >= minSnr)) {
-    broken.push(`SNR is ${quality.snr!.toFixed(1)} dB, ${minSnr} dB required`);
+  if (minSnr !== undefined) {
+    if (snr === undefined) throw unmeasurable('min-snr', 'the model has no output to compare');
+    if (!(snr >= minSnr)) broken.push(snrText(snr, minSnr));
   }
   return broken;
 }
 
-function required(value: number | undefined, limit: string): number {
-  if (value !== undefined) return value;
-  throw new PareError('usage', `optimize: --${limit} cannot be measured on this model and data`, {
-    hint:
-      limit === 'max-drop'
-        ? 'the data has no labels: use --max-flips, agreement with the original model'
-        : 'the model predicts no classes: use --min-snr',
+function snrText(snr: number, minSnr: number): string {
+  return snr === Number.NEGATIVE_INFINITY
+    ? `outputs have no SNR (NaN, infinite or whole numbers that differ), ${minSnr} dB required`
+    : `SNR is ${snr.toFixed(1)} dB, ${minSnr} dB required`;
+}
+
+function noLabels(): PareError {
+  return unmeasurable(
+    'max-drop',
+    'the data has no labels: use --max-flips, agreement with the original model',
+  );
+}
+
+function noClasses(limit: string): PareError {
+  return unmeasurable(limit, 'the model predicts no classes: use --min-snr');
+}
+
+function unmeasurable(limit: string, hint: string): PareError {
+  return new PareError('usage', `optimize: --${limit} cannot be measured on this model and data`, {
+    hint,
   });
 }

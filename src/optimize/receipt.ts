@@ -94,7 +94,7 @@ export interface ReceiptParts {
   };
 }
 
-/** The result must have a winner. */
+/** The result must have a winner: there is no receipt for a file that was not made. */
 export function makeReceipt(result: OptimizeResult, parts: ReceiptParts): Receipt {
   const winner = result.winner!;
   const row = result.candidates.find(({ verdict }) => verdict === 'chosen')!;
@@ -126,7 +126,10 @@ export function makeReceipt(result: OptimizeResult, parts: ReceiptParts): Receip
     candidates: result.candidates,
     changed: winner.reports.map(({ pass, changed }) => ({ pass, nodes: changed.length })),
     skipped: groupSkips(winner.reports),
-    notes: winner.reports.flatMap(({ pass, notes }) => notes.map((note) => `${pass}: ${note}`)),
+    notes: [
+      ...result.notes,
+      ...winner.reports.flatMap(({ pass, notes }) => notes.map((note) => `${pass}: ${note}`)),
+    ],
   };
 }
 

@@ -27,7 +27,7 @@ test.each([
   [[1, 128], 'too many steps'],
   [[1, Math.SQRT2], 'no common step'],
   [Array.from({ length: 300 }, (_, i) => i), 'too many numbers'],
-] as const)('%j has no exact form: %s', (numbers) => {
+] as [number[], string][])('%j has no exact form: %s', (numbers) => {
   expect(exactInt8(Float32Array.from(numbers))).toBeUndefined();
 });
 

@@ -68,6 +68,24 @@ export function quantizeWeight(
   return { values, scales, zeroPoint };
 }
 
+/** Codes of int8 weights under scales that are given; `limit` is the largest magnitude. */
+export function quantizeWithScales(
+  weights: Float32Array,
+  layout: ChannelLayout,
+  scales: Float32Array,
+  limit: number,
+): Int8Array {
+  const values = new Int8Array(weights.length);
+  forEachChannel(layout, (channel, start, length) => {
+    const scale = scales[channel]!;
+    for (let i = start; i < start + length; i++) {
+      const q = roundHalfEven(Math.fround(weights[i]! / scale));
+      values[i] = Math.max(-limit, Math.min(limit, q));
+    }
+  });
+  return values;
+}
+
 /** Back to float, as DequantizeLinear does it. */
 export function dequantizeWeight(weight: QuantizedWeight, layout: ChannelLayout): Float32Array {
   const out = new Float32Array(weight.values.length);

@@ -5,7 +5,14 @@ import { createNodeEngine } from '../engine/node.js';
 import { parseModel } from '../graph/parse.js';
 import { printModel } from '../graph/print.js';
 import { applyPass } from '../pass.js';
-import { fileBytes, opsOf, optimizedOps, runModel, snr } from '../testing/node-models.js';
+import {
+  fileBytes,
+  opsOf,
+  optimizedOps,
+  runModel,
+  snr,
+  usedTooEarly,
+} from '../testing/node-models.js';
 import { weightOnly } from './weight-only.js';
 
 let engine: Engine;
@@ -22,6 +29,7 @@ async function quantized(text: string, form: (typeof forms)[number], options = {
   const all = { form, ...options };
   const { model: small, report } = await applyPass(model, weightOnly, all, { engine });
   expect(await printModel(model, { weights: 'full' }), 'the model given').toBe(before);
+  expect(usedTooEarly(small.graph), 'values used before they are made').toEqual([]);
   const twice = await applyPass(small, weightOnly, all, { engine });
   expect(twice.report.changed).toEqual([]);
   expect(await printModel(twice.model)).toBe(await printModel(small));
@@ -106,6 +114,21 @@ test.each(['MatMul', 'Conv', 'Gemm', 'ConvTranspose', 'GRU'])(
     const { small } = await quantized(operators[name]!, 'cast');
     const ops = await optimizedOps(engine, small, 'basic');
     expect([ops.Cast, ops.Mul]).toEqual([undefined, undefined]);
+  },
+);
+
+test.each(['1.0', '0.5'])(
+  'the runtime joins the dequantize form with Gemm, alpha %s',
+  async (alpha) => {
+    // As exporters write a linear layer. A DequantizeLinear left over would run in every run.
+    const { small } = await quantized(
+      `main (float[4,64] x) => (float[4,128] y)
+     < float[128,64] w = normal(seed=1), float[128] b = normal(seed=2) >
+     { y = Gemm<transB = 1, alpha = ${alpha}>(x, w, b) }`,
+      'dequantize',
+    );
+    const ops = await optimizedOps(engine, small);
+    expect(ops).toEqual(alpha === '1.0' ? { MatMulNBits: 1 } : { DequantizeLinear: 1, Gemm: 1 });
   },
 );
 

@@ -98,21 +98,27 @@ async function storeWeight(
   if ('reason' in weight) return weight;
   const small = tooSmall(weight, options);
   if (small) return small;
-  const axis = options.perChannel ? input.axis(weight.dims.length) : undefined;
+  const { transposedBy } = input;
+  // The runtime joins DequantizeLinear with a Gemm only where that transposes nothing.
+  const perm = transposedBy ? [1, 0] : [...weight.dims.keys()];
+  const dims = perm.map((from) => weight.dims[from]!);
+  const channels = options.perChannel ? input.axis(dims.length) : undefined;
+  const axis = channels === undefined ? undefined : perm.indexOf(channels);
   // A channel of n floats takes n bytes and the 4 of its scale.
-  const perScale = elementCount(weight.dims) / (axis === undefined ? 1 : weight.dims[axis]!);
+  const perScale = elementCount(dims) / (axis === undefined ? 1 : dims[axis]!);
   if (perScale < 4) {
     return { reason: `its channels have ${perScale} elements, the scales would weigh as much` };
   }
-  const stored = await rewriter.weight(node, weight, { dataType: 'int8', axis });
+  const stored = await rewriter.weight(node, weight, { dataType: 'int8', axis, perm });
   // Nodes that share a weight share its float form too, where they are in the same graph.
   const key = `${stored.values.name}|${weight.dataType}`;
   const float = rewriter.once(node.graph!, key, () => {
-    const scale = rewriter.scales(stored, scaleDims(weight.dims, axis, options.form));
+    const scale = rewriter.scales(stored, scaleDims(dims, axis, options.form));
     const value = toFloat(rewriter, node, stored.values, scale, axis, options.form);
     return weight.dataType === 'float' ? value : rewriter.cast(node, value, weight.dataType);
   });
   node.setInput(input.index, float);
+  if (transposedBy) node.setAttribute(transposedBy, 0);
   const scales = axis === undefined ? 'tensor' : 'channel';
   return { done: `int8 weight [${weight.dims.join(',')}] per ${scales}, form ${options.form}` };
 }

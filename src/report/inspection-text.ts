@@ -20,6 +20,7 @@ export interface InspectionTextOptions {
 const mostOperators = 12;
 const mostReasons = 4;
 const mostFindings = 40;
+const mostNotes = 6;
 const labelWidth = 12;
 
 const right = (header: string): Column => ({ header, align: 'right' });
@@ -100,7 +101,7 @@ function head(inspection: Inspection, settings: Settings): string {
       lines.push([at === 0 ? label : '', `${name}: ${type}${optional ? ' (has a default)' : ''}`]);
     });
   }
-  const work = macs ? `, ${formatCount(macs.macs)} MACs${dimsNote(inspection)}` : '';
+  const work = macs ? `, ${macsText(macs)}${dimsNote(inspection)}` : '';
   lines.push(['size', `${formatCount(parameters)} parameters${work}`]);
   lines.push(['', `${formatInteger(inspection.nodes)} nodes${nested(functions, subgraphs)}`]);
   externalData.forEach(({ location, tensors: count, bytes: size }, at) => {
@@ -115,6 +116,12 @@ const short = (text: string) => {
   const first = text.replace(/\s+/g, ' ').trim();
   return first.length > 200 ? `${first.slice(0, 199)}...` : first;
 };
+
+/** The sum is only part of the work where nodes are unknown. */
+function macsText({ macs, unknown }: NonNullable<Inspection['macs']>): string {
+  if (unknown.length === 0) return `${formatCount(macs)} MACs`;
+  return macs === 0 ? 'MACs unknown' : `at least ${formatCount(macs)} MACs`;
+}
 
 /** Which dims the MACs are for, where the model leaves some open. */
 function dimsNote({ macs, inputs }: Inspection): string {
@@ -302,8 +309,9 @@ function outlook(
         ? ''
         : `${formatBytes(after)} (${formatSigned((100 * (after - tensorBytes)) / Math.max(1, tensorBytes), (x) => `${x.toFixed(0)} %`)})`;
     const reasons = left.slice(0, mostReasons).map(reasonText);
-    if (left.length > mostReasons) reasons.push(`${left.length - mostReasons} more reasons`);
-    const lines = error ? [error] : [...reasons, ...remarks];
+    const more = left.length - mostReasons;
+    if (more > 0) reasons.push(more === 1 ? 'one more reason' : `${more} more reasons`);
+    const lines = error ? [error] : [...reasons, ...(changed > 0 ? remarks : [])];
     rows.push([
       scheme,
       error ? 'no' : formatInteger(changed),
@@ -337,7 +345,8 @@ function notes({ notes: list, macs }: Inspection, { style, width }: Settings): s
   const unknown = macs?.unknown ?? [];
   const ops = [...new Set(unknown.map(({ op, reason }) => `${op} (${reason})`))];
   const all = [
-    ...list,
+    ...list.slice(0, mostNotes),
+    ...(list.length > mostNotes ? [`and ${list.length - mostNotes} more remarks`] : []),
     ...(ops.length > 0 ? [`MACs of ${unknown.length} nodes are unknown: ${ops.join(', ')}`] : []),
   ];
   return all

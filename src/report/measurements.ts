@@ -2,7 +2,7 @@
  * Evaluations and timings as cells of tables, one wording for every command.
  */
 import type { BenchRow } from '../measure/bench.js';
-import { snrOf } from '../measure/compare-outputs.js';
+import { snrOf, worstOutput } from '../measure/compare-outputs.js';
 import type { Evaluation } from '../measure/evaluation.js';
 import {
   formatBytes,
@@ -30,8 +30,9 @@ export function qualityColumns(reference: Evaluation): Column[] {
   ];
 }
 
+/** Of several outputs SNR, cosine and error are those of the one that agrees least. */
 export function qualityCells(evaluation: Evaluation | null, reference: Evaluation): string[] {
-  const agreement = evaluation?.outputs[0]?.agreement;
+  const agreement = evaluation ? worstOutput(evaluation.outputs)?.agreement : undefined;
   const snr = agreement ? formatDb(snrOf(agreement)) : missing;
   if (reference.task === 'generic') {
     return [

@@ -1,6 +1,7 @@
 /**
  * Finds the nodes that compute the same in every run: deterministic operators whose inputs are all
- * constant, chains of them included. Looks at the graph only; runs and changes nothing.
+ * constant, chains of them included; and groups them into sessions. Looks at the graph only; runs
+ * and changes nothing.
  */
 import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
@@ -66,4 +67,52 @@ function widensStorage(node: Node): boolean {
   if (!traitsOf(node.op).widens || !from || from.size < smallElements) return false;
   const { bits, kind } = dataTypes[from.dataType];
   return bits <= 16 && (kind === 'float' || (bits <= 8 && kind !== 'bool'));
+}
+
+/** Nodes that hang together, in groups whose constants have at most this many bytes if they can. */
+export function batchesOf(nodes: readonly Node[], sessionBytes: number): Node[][] {
+  const parents = new Map<Node, Node>(nodes.map((node) => [node, node]));
+  const rootOf = (node: Node): Node => {
+    let root = node;
+    while (parents.get(root) !== root) root = parents.get(root)!;
+    for (let at = node; at !== root; ) {
+      const next = parents.get(at)!;
+      parents.set(at, root);
+      at = next;
+    }
+    return root;
+  };
+  for (const node of nodes) {
+    for (const input of node.inputs) {
+      const producer = input?.producer;
+      if (producer && parents.has(producer)) parents.set(rootOf(producer), rootOf(node));
+    }
+  }
+  const groups = groupBy(nodes, rootOf);
+  const batchOf = new Map<Node, number>();
+  let batches = 0;
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const [root, group] of groups) {
+    const constants = new Set(group.flatMap((node) => node.inputs.map((v) => v && contentOf(v))));
+    let size = 0;
+    for (const tensor of constants) size += tensor?.byteLength ?? 0;
+    bytes += size;
+    if (bytes > sessionBytes) {
+      batches++;
+      bytes = size;
+    }
+    batchOf.set(root, batches);
+  }
+  return [...groupBy(nodes, (node) => batchOf.get(rootOf(node))).values()];
+}
+
+function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
 }

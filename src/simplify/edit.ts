@@ -24,6 +24,8 @@ export function whyNotReplace(old: Value, value: Value): string | undefined {
   if (value.isOutput) return 'it gives one value a second output name';
   if (value.initializer || value.sparse) return 'it returns a constant';
   if (isAnnotated(value)) return 'its input carries a quantization annotation';
+  // The value is going to take the name, which must mean nothing else around or inside.
+  if (old.graph.parent?.find(old.name)) return `the graph around has a value "${old.name}" too`;
   for (const inner of old.graph.allGraphs()) {
     if (inner !== old.graph && inner.find(old.name)?.graph === inner) {
       return `a subgraph has a value "${old.name}" of its own`;

@@ -13,18 +13,24 @@ import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
 import type { ValueType } from '../graph/value-type.js';
 import { byteLengthOf, elementCount } from '../onnx/data-type.js';
+import type { Tensor } from '../onnx/tensor.js';
 import { traitsOf } from '../ops/traits.js';
 import { definePass, ReportBuilder, requireEngine } from '../pass.js';
-import { contentOf, findConstantNodes } from './constant-subgraph.js';
+import { batchesOf, contentOf, findConstantNodes } from './constant-subgraph.js';
 import { isAnnotated, makeConstant, removeIfUnused } from './edit.js';
 import { evaluate, splitRefused, typesOf } from './evaluate-constants.js';
 
 /** What a folded value may pass through on its way: more is not worth the memory. */
 const intermediateLimitBytes = 64 << 20;
 /** Constants that one throw-away session holds. */
-const sessionBytes = 256 << 20;
-/** Folded results are held in memory until the model is written. */
-const heldLimitBytes = 512 << 20;
+const sessionBytes = 64 << 20;
+/**
+ * Folded results are held in memory until the model is written, while weights of a file are not:
+ * models larger than memory must pass.
+ */
+const heldLimitBytes = 256 << 20;
+/** Which tensors were made here: a model is worked on in several rounds. */
+const madeHere = new WeakSet<Tensor>();
 /** Sizes become known as shapes are folded, each round more. */
 const maxRounds = 8;
 
@@ -39,14 +45,14 @@ export const foldConstants = definePass({
     const engine = requireEngine(context, 'fold-constants');
     const report = new ReportBuilder();
     const stays = new Map<Node, string>();
-    let held = 0;
+    let held = heldBytes(model);
     for (let round = 0; round < maxRounds; round++) {
       throwIfAborted(context.signal);
       const { nodes, refused } = findConstantNodes(model, stays);
       for (const [node, why] of refused) stays.set(node, why);
       const folding = await planFolding(engine, model, nodes, stays, limitBytes, context.signal);
       let folded = 0;
-      for (const batch of batchesOf(folding)) {
+      for (const batch of batchesOf(folding.nodes, sessionBytes)) {
         const failed = await splitRefused(batch, async (part) => {
           const left = part.filter((node) => node.graph && !stays.has(node));
           const results = frontierOf(left);
@@ -58,7 +64,10 @@ export const foldConstants = definePass({
           }
           const tensors = await evaluate(engine, model, left, results, context.signal);
           for (const node of left) report.change(node, 'computed ahead');
-          for (const [value, tensor] of tensors) makeConstant(value, tensor);
+          for (const [value, tensor] of tensors) {
+            madeHere.add(tensor);
+            makeConstant(value, tensor);
+          }
           for (const node of [...left].reverse()) removeIfUnused(node);
           held += bytes;
           folded += left.length;
@@ -76,6 +85,14 @@ export const foldConstants = definePass({
     return report;
   },
 });
+
+function heldBytes(model: Model): number {
+  let bytes = 0;
+  for (const { initializer } of model.graph.initializers) {
+    if (initializer && madeHere.has(initializer)) bytes += initializer.byteLength;
+  }
+  return bytes;
+}
 
 interface Folding {
   readonly nodes: readonly Node[];
@@ -205,52 +222,4 @@ function largestFreed(nodes: readonly Node[]): Map<Value, number> {
     for (const output of node.outputs) if (output) largest.set(output, most);
   }
   return largest;
-}
-
-/** Nodes that hang together, in groups whose constants fit one session. */
-function batchesOf({ nodes }: Folding): Node[][] {
-  const parents = new Map<Node, Node>(nodes.map((node) => [node, node]));
-  const rootOf = (node: Node): Node => {
-    let root = node;
-    while (parents.get(root) !== root) root = parents.get(root)!;
-    for (let at = node; at !== root; ) {
-      const next = parents.get(at)!;
-      parents.set(at, root);
-      at = next;
-    }
-    return root;
-  };
-  for (const node of nodes) {
-    for (const input of node.inputs) {
-      const producer = input?.producer;
-      if (producer && parents.has(producer)) parents.set(rootOf(producer), rootOf(node));
-    }
-  }
-  const groups = groupBy(nodes, rootOf);
-  const batchOf = new Map<Node, number>();
-  let batches = 0;
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const [root, group] of groups) {
-    const constants = new Set(group.flatMap((node) => node.inputs.map((v) => v && contentOf(v))));
-    let size = 0;
-    for (const tensor of constants) size += tensor?.byteLength ?? 0;
-    bytes += size;
-    if (bytes > sessionBytes) {
-      batches++;
-      bytes = size;
-    }
-    batchOf.set(root, batches);
-  }
-  return [...groupBy(nodes, (node) => batchOf.get(rootOf(node))).values()];
-}
-
-function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
-  const groups = new Map<Key, Item[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group) group.push(item);
-    else groups.set(key, [item]);
-  }
-  return groups;
 }

@@ -206,6 +206,33 @@ describe('what must not be merged or folded', () => {
   });
 });
 
+describe('models that are odd', () => {
+  // ONNX Runtime refuses it, yet such files exist.
+  test('a branch that returns a value under a name of the graph around', async () => {
+    const model = parseModel(`
+      main (float[2] x, bool c) => (float[2] y, float[2] p)
+      {
+        p = Relu(x)
+        y = If(c) <
+          then_branch = t () => (float[2] p) { q = Neg(x) p = Identity(q) },
+          else_branch = e () => (float[2] r) { s = Abs(x) r = Identity(s) }
+        >
+      }`);
+    const { report } = await simplify(model);
+    expect(report.changed.map(({ node }) => node)).toEqual(['r']);
+    expect(report.skipped).toEqual([
+      { node: 'p', op: 'Identity', reason: 'the graph around has a value "p" too' },
+    ]);
+  });
+
+  test('a graph without outputs', async () => {
+    const model = parseModel('main (float[2] x) => () { y = Relu(x) }');
+    const { model: simple, report } = await simplify(model, {}, { engine });
+    expect(operators(simple)).toEqual(['Relu']);
+    expect(report.notes).toContain('the graph has no outputs, so nothing counts as unused');
+  });
+});
+
 describe('initializers', () => {
   const shared = `
     main (float[2,2] x) => (float[2,2] y)

@@ -1,8 +1,11 @@
 /**
  * Removes arithmetic that changes no number: plus and minus 0, times, divided by and to the power
- * of 1, where broadcasting cannot enlarge the result. (x + 0 turns -0 into 0, which is equal.)
+ * of 1, for constants of one element. (x + 0 turns -0 into 0, which is equal.) A vector of zeros
+ * or ones is a bias or a scale: training would change it, and runtimes look for it when they fuse
+ * a normalization.
  */
 import type { Node } from '../graph/node.js';
+import type { Value } from '../graph/value.js';
 import { constantNumbers, knownDims } from './known.js';
 import { definePassThrough, type Verdict } from './pass-through.js';
 
@@ -24,15 +27,12 @@ async function neutral(node: Node, index: number, number: number): Promise<Verdi
   if (node.has('axis') || node.has('broadcast')) return undefined;
   const constant = node.constantInput(index);
   const other = 1 - index;
-  if (!constant || !fitsInto(constant.dims, node, other)) return undefined;
+  if (constant?.size !== 1 || !fitsInto(constant.dims.length, node.input(other))) return undefined;
   const numbers = await constantNumbers(node, index);
-  return numbers && numbers.length > 0 && numbers.every((n) => n === number) ? other : undefined;
+  return numbers?.[0] === number ? other : undefined;
 }
 
-function fitsInto(dims: readonly number[], node: Node, index: number): boolean {
-  if (dims.length === 0) return true;
-  const into = knownDims(node.input(index));
-  const offset = (into?.length ?? 0) - dims.length;
-  if (!into || offset < 0) return false;
-  return dims.every((dim, axis) => dim === 1 || dim === into[offset + axis]);
+/** A constant [1, 1] makes a matrix of a vector. */
+function fitsInto(rank: number, value: Value): boolean {
+  return rank === 0 || rank <= (knownDims(value)?.length ?? 0);
 }

@@ -15,6 +15,10 @@ export const removeUnused = definePass({
   options: z.object({}),
   async run(model) {
     const report = new ReportBuilder();
+    if (model.graph.outputs.length === 0) {
+      report.note('the graph has no outputs, so nothing counts as unused');
+      return report;
+    }
     const graphs = [model.graph, ...model.functions.map(({ body }) => body)];
     for (const graph of graphs) removeFrom(graph, report);
     removeFunctions(model, report);

@@ -5,6 +5,7 @@
 import type { Engine, Feeds, HostTensor, OptimizationLevel } from '../engine/engine.js';
 import { float32Of, randomFeeds } from '../engine/host-tensor.js';
 import { modelSource } from '../engine/model-source.js';
+import type { Graph } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import { bytesSource } from '../onnx/byte-source.js';
 import { decodeModel } from '../onnx/decode.js';
@@ -50,6 +51,19 @@ export async function optimizedOps(
 /** How often each operator occurs in the model, subgraphs included. */
 export function opsOf(model: Model): Record<string, number> {
   return countBy([...model.graph.allNodes()].map(({ opType }) => opType));
+}
+
+/** Names of values that a node takes before any node makes them; a valid model has none. */
+export function usedTooEarly(graph: Graph, outside: ReadonlySet<string> = new Set()): string[] {
+  const known = new Set(outside);
+  for (const value of [...graph.inputs, ...graph.initializers]) known.add(value.name);
+  const early: string[] = [];
+  for (const node of graph.nodes) {
+    for (const input of node.inputs) if (input && !known.has(input.name)) early.push(input.name);
+    for (const inner of node.subgraphs) early.push(...usedTooEarly(inner, known));
+    for (const output of node.outputs) if (output) known.add(output.name);
+  }
+  return early;
 }
 
 /** Bytes of the file. */

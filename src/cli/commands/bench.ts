@@ -15,6 +15,7 @@ import { defineCommand } from '../command.js';
 import {
   dataFields,
   portsOf,
+  refuseDataOptions,
   tableSettings,
   targetField,
   uniqueNames,
@@ -63,6 +64,7 @@ export const benchCommand = defineCommand({
     { command: 'bench net.onnx net.opt.onnx --threads 1', text: 'speed-up at one thread' },
   ],
   async run({ args, options, globals, cwd, signal, progress, output }) {
+    refuseDataOptions(options);
     await usingModels(args.models, cwd, (opened) =>
       usingEngine(options.target, globals, async (engine) => {
         const names = uniqueNames(args.models.map((path) => basename(path)));
@@ -85,7 +87,7 @@ export const benchCommand = defineCommand({
           warmup: options.warmup,
           maxMs: options.maxTime,
           levels: options.levels,
-          threads: options.allThreads ? [1, machine.cores] : [engine.threads],
+          threads: options.allThreads ? [...new Set([1, machine.cores])] : [engine.threads],
           memory: options.memory,
           signal,
           progress,

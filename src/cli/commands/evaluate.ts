@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import * as z from 'zod/mini';
 import { modelSource } from '../../engine/model-source.js';
 import { evaluate } from '../../measure/evaluate.js';
+import type { Evaluation } from '../../measure/evaluation.js';
 import { formatPercent } from '../../report/format.js';
 import { qualityCells, qualityColumns } from '../../report/measurements.js';
 import { table } from '../../report/table.js';
@@ -13,6 +14,7 @@ import {
   chosenIndices,
   dataFields,
   portsOf,
+  requireData,
   tableSettings,
   targetField,
   uniqueNames,
@@ -55,6 +57,7 @@ export const evaluateCommand = defineCommand({
     { command: 'evaluate net.onnx net.opt.onnx --data photos', text: 'before and after' },
   ],
   async run({ args, options, globals, cwd, signal, progress, output }) {
+    requireData(options);
     await usingModels(args.models, cwd, (opened) =>
       usingEngine(options.target, globals, async (engine) => {
         const names = uniqueNames(args.models.map((path) => basename(path)));
@@ -76,6 +79,9 @@ export const evaluateCommand = defineCommand({
             progress,
           });
           const [reference] = evaluations;
+          if (evaluations.length === 1 && isUnscored(reference!)) {
+            output.warn('nothing is scored: there are no labels, and no second model to compare');
+          }
           output.stdout(
             table(
               [
@@ -102,8 +108,12 @@ export const evaluateCommand = defineCommand({
   },
 });
 
+function isUnscored({ classification, tokens }: Evaluation): boolean {
+  return (classification?.top1 ?? null) === null && tokens === null;
+}
+
 /** The uncertainty of the first model's score, and what the evaluation remarked. */
-function notesOf(evaluations: Awaited<ReturnType<typeof evaluate>>): string[] {
+function notesOf(evaluations: readonly Evaluation[]): string[] {
   const notes = new Set<string>();
   for (const { model, classification, notes: own } of evaluations) {
     const top1 = classification?.top1;

@@ -1,23 +1,36 @@
 /**
  * pare optimize: the main job on the command line.
  */
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, relative, resolve } from 'node:path';
 import * as z from 'zod/mini';
 import { modelSource } from '../../engine/model-source.js';
+import { PareError } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
 import { sizeOf } from '../../measure/size.js';
 import { brotliCounter, loadPreprocess, modelFiles } from '../../node.js';
 import { describeMachine } from '../../optimize/node-machine.js';
 import { optimize } from '../../optimize/optimize.js';
-import type { QualityPromise } from '../../optimize/promise.js';
+import { promiseText, type QualityPromise } from '../../optimize/promise.js';
 import { groupSkips, makeReceipt } from '../../optimize/receipt.js';
 import { beforeAfterTable, candidateTable } from '../../report/optimize-table.js';
 import { version } from '../../version.js';
 import { checkTargets } from '../check-targets.js';
 import { defineCommand } from '../command.js';
 import { ExitCode } from '../exit-codes.js';
-import { stampOf, stampOfParts } from '../node-hash.js';
-import { dataFields, portsOf, targetField, usingData, usingEngine, usingModels } from '../open.js';
+import type { GlobalValues } from '../global-options.js';
+import { stampOf, stampOfOutput } from '../node-hash.js';
+import {
+  dataFields,
+  inputFiles,
+  portsOf,
+  requireData,
+  tableSettings,
+  targetField,
+  usingData,
+  usingEngine,
+  usingModels,
+} from '../open.js';
 import { writeFilesAtomic } from '../write-file.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
@@ -58,7 +71,7 @@ export const optimizeCommand = defineCommand({
   name: 'optimize',
   summary: 'find the smallest and fastest form of a model that keeps its accuracy, measured',
   description:
-    'Makes the candidates that can pay on the target, measures size, latency, memory and accuracy of each on the runtime itself, and writes the best one that keeps the promise, with a receipt beside it (OUT.json). When nothing helps it writes nothing and exits with 5; when only the accuracy stands in the way, with 4.',
+    'Makes the candidates that can pay on the target, measures size, latency, memory and accuracy of each on the runtime itself, and writes the best one that keeps the promise, with a receipt beside it (OUT.json). When nothing helps it writes nothing and exits with 5; when only the accuracy stands in the way, with 4. Times on one thread unless --threads says otherwise. Without a limit the promise is half a point of accuracy, without labels 1 % of predictions, and 30 dB where the model predicts no classes.',
   arguments: [{ name: 'model', description: 'the ONNX file' }],
   options: optimizeOptions,
   examples: [
@@ -74,10 +87,13 @@ export const optimizeCommand = defineCommand({
   async run({ args, options, globals, cwd, signal, progress, output }) {
     const target = resolve(cwd, options.output ?? args.model.replace(/(\.onnx)?$/, '.opt.onnx'));
     const receiptPath = `${target.replace(/\.onnx$/, '')}.json`;
+    const data = requireData(options);
     return usingModels([args.model], cwd, ([opened]) => {
       const { model, files } = opened!;
       return usingEngine(options.target, globals, async (engine) => {
-        await checkTargets([target, receiptPath], { force: globals.force, inputs: files });
+        const inputs = inputFiles(files, options, cwd);
+        await checkTargets([target, receiptPath], { force: globals.force, inputs });
+        await checkReceiptPath(receiptPath);
         const original = { name: 'original', source: await modelSource(model) };
         const ports = await portsOf(engine, original);
         return usingData(options, ports, cwd, async (dataset) => {
@@ -93,23 +109,19 @@ export const optimizeCommand = defineCommand({
             signal,
             progress,
           });
-          const { terminal } = output;
-          const settings = {
-            width: terminal.width ?? Number.POSITIVE_INFINITY,
-            style: terminal.style,
-          };
+          const settings = tableSettings(output);
           output.human(candidateTable(result, settings));
+          for (const note of result.notes) output.warn(note);
           const { winner, ...measured } = result;
           if (!winner) {
-            const lossy = measured.candidates.some(({ evaluation }) => evaluation !== null);
             output.human('');
             output.human(
-              lossy
-                ? 'Nothing that is smaller or faster keeps the promise; nothing was written.'
+              result.failure === 'quality'
+                ? `Nothing that is smaller or faster keeps the promise (${promiseText(result.promise)}); nothing was written.`
                 : 'Nothing is smaller or faster than the model as it is; nothing was written.',
             );
             output.json({ command: 'optimize', model: args.model, written: null, ...measured });
-            return failure(measured.candidates);
+            return result.failure === 'quality' ? ExitCode.qualityNotMet : ExitCode.budgetNotMet;
           }
           output.human('');
           output.human(beforeAfterTable(result, settings));
@@ -117,13 +129,13 @@ export const optimizeCommand = defineCommand({
           const receipt = makeReceipt(result, {
             version,
             created: new Date(),
-            command: commandLine(args.model, options),
+            command: commandLine(args.model, options, globals),
             target: options.target,
             seed: globals.seed,
             model: await stampOf(files, receiptPath),
-            output: stampOfParts(allParts(written), target, receiptPath),
+            output: await stampOfOutput(written, target, receiptPath),
             data: {
-              path: relative(dirname(receiptPath), resolve(cwd, options.data!)),
+              path: slashes(relative(dirname(receiptPath), resolve(cwd, data))),
               size: dataset.size,
               fingerprint: await dataset.fingerprint(),
               preprocess: await loadPreprocess(options.preprocess),
@@ -142,11 +154,12 @@ export const optimizeCommand = defineCommand({
           if (!globals.dryRun) {
             await writeFilesAtomic([{ path: receiptPath, parts: [text] }, ...written], {
               force: globals.force,
-              inputs: files,
+              inputs,
               signal,
             });
           }
           output.human('');
+          output.human(`Promise: ${promiseText(result.promise)}`);
           output.human(`Recipe: ${winner.recipe.map(({ pass }) => pass).join(', ')}`);
           for (const { op, nodes, reason } of groupSkips(winner.reports).slice(0, 5)) {
             output.detail(`left alone: ${nodes.length} ${op}: ${reason}`);
@@ -154,7 +167,7 @@ export const optimizeCommand = defineCommand({
           output.human(
             globals.dryRun
               ? `Would write ${basename(target)} and ${basename(receiptPath)}.`
-              : `Wrote ${join(relative(cwd, dirname(target)), basename(target))} and its receipt ${basename(receiptPath)}. Check them with: pare verify ${relative(cwd, target)}`,
+              : `Wrote ${relative(cwd, target)} and its receipt ${basename(receiptPath)}. Check them with: pare verify ${quote(relative(cwd, target))}`,
           );
           output.json({
             command: 'optimize',
@@ -176,11 +189,14 @@ function promiseOf(options: z.output<typeof optimizeOptions>): QualityPromise | 
   return { maxDrop, maxFlips, minSnr };
 }
 
-/** 4 when a candidate was good for something and lost too much, 5 when none was. */
-function failure(candidates: readonly { evaluation: unknown }[]): ExitCode {
-  return candidates.some(({ evaluation }) => evaluation !== null)
-    ? ExitCode.qualityNotMet
-    : ExitCode.budgetNotMet;
+/** With --force a receipt is replaced, and no other file that happens to have its name. */
+async function checkReceiptPath(path: string): Promise<void> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined || text.includes('"pare receipt"')) return;
+  throw new PareError('usage', 'optimize: the receipt would replace a file that is no receipt', {
+    file: path,
+    hint: 'choose another name for the output with -o',
+  });
 }
 
 async function compressedBytes(model: Model) {
@@ -188,12 +204,13 @@ async function compressedBytes(model: Model) {
   return { gzipBytes, brotliBytes };
 }
 
-function* allParts(files: readonly { parts: unknown }[]): Generator<Uint8Array> {
-  for (const { parts } of files) yield* parts as Iterable<Uint8Array>;
-}
-
-function commandLine(model: string, options: Readonly<Record<string, unknown>>): string {
-  const flags = Object.entries(options)
+/** The call that makes the file again, with everything that decides its bytes. */
+function commandLine(
+  model: string,
+  options: Readonly<Record<string, unknown>>,
+  { seed, threads }: GlobalValues,
+): string {
+  const flags = Object.entries({ ...options, seed, threads })
     .filter(([, value]) => value !== undefined)
     .map(
       ([key, value]) =>
@@ -204,4 +221,8 @@ function commandLine(model: string, options: Readonly<Record<string, unknown>>):
 
 function quote(text: string): string {
   return /^[\w./:,=%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function slashes(path: string): string {
+  return path.replaceAll('\\', '/');
 }

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import * as z from 'zod/mini';
 import { batches } from '../../data/batches.js';
 import type { Dataset } from '../../data/dataset.js';
+import type { PortInfo } from '../../engine/engine.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import { evaluate } from '../../measure/evaluate.js';
@@ -22,7 +23,9 @@ import { defineCommand } from '../command.js';
 import {
   chosenIndices,
   dataFields,
+  inputFiles,
   portsOf,
+  refuseDataOptions,
   tableSettings,
   usingData,
   usingEngine,
@@ -106,18 +109,20 @@ export const quantizeCommand = defineCommand({
       options.output ?? args.model.replace(/(\.onnx)?$/, `.${scheme}.onnx`),
     );
     const own = schemeOptions(options);
+    refuseDataOptions(options);
     await usingModels([args.model], cwd, ([opened]) =>
       usingEngine('node', globals, async (engine) => {
         const { model, files } = opened!;
-        const write = { force: globals.force, inputs: files, signal };
+        const write = { force: globals.force, inputs: inputFiles(files, options, cwd), signal };
         await checkTargets([target], write);
         const source = await modelSource(model);
         const original = { name: 'original', source };
         const context = { engine, signal, progress, seed: globals.seed };
+        const ports = options.data === undefined ? [] : await portsOf(engine, original);
         const apply = async (dataset: Dataset | undefined) => {
-          const ports = dataset && (await portsOf(engine, original));
+          for (const note of dataset?.notes ?? []) output.warn(note);
           const samples: PassContext['samples'] =
-            ports && (() => feedsOf(dataset, ports, options.samples));
+            dataset && (() => feedsOf(dataset, ports, options.samples));
           const base = options.simplify ? (await simplify(model, {}, context)).model : model;
           const { model: result, report } = await quantize(base, scheme, own, {
             ...context,
@@ -158,7 +163,7 @@ export const quantizeCommand = defineCommand({
           });
         };
         if (options.data === undefined) return apply(undefined);
-        return usingData(options, await portsOf(engine, original), cwd, apply);
+        return usingData(options, ports, cwd, apply);
       }),
     );
   },
@@ -176,14 +181,18 @@ function schemeOptions(options: Readonly<Record<string, unknown>>): Record<strin
   const given = Object.keys(schemeFields).filter((key) => options[key] !== undefined);
   const foreign = given.find((key) => !known.includes(key));
   if (foreign) {
-    throw new PareError('usage', `quantize: ${options.scheme} has no option ${foreign}`, {
-      hint: `its options: ${known.join(', ')}`,
+    throw new PareError('usage', `quantize: ${options.scheme} has no option --${kebab(foreign)}`, {
+      hint: `its options: ${known.map((key) => `--${kebab(key)}`).join(', ')}`,
     });
   }
   return Object.fromEntries(given.map((key) => [key, options[key]]));
 }
 
-async function* feedsOf(dataset: Dataset, ports: Awaited<ReturnType<typeof portsOf>>, limit = 100) {
+function kebab(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+async function* feedsOf(dataset: Dataset, ports: readonly PortInfo[], limit = 100) {
   const count = Math.min(limit, dataset.size);
   const indices = Uint32Array.from({ length: count }, (_, i) =>
     Math.floor((i * dataset.size) / count),

@@ -6,6 +6,7 @@
  * @import { InferenceSessionFactory, TensorConstructor } from 'onnxruntime-common'
  * @import { RuntimeStart } from './runtime-start.js'
  */
+import fs from 'node:fs';
 
 /**
  * @typedef {object} LoadedRuntime
@@ -36,18 +37,21 @@ async function loadNative() {
  * @param {number} threads
  */
 async function loadWasm(threads) {
-  // The WASM build has no files: it prints profiles and logs through the console, which it takes
-  // hold of when it starts.
+  // The WASM build has no files: it prints profiles and logs, in Node straight to file descriptors.
+  // The module object is this thread's own, and nothing else in it prints.
   /** @type {string[]} */
   const printed = [];
-  const print = (/** @type {unknown[]} */ ...parts) => void printed.push(parts.join(' '));
-  for (const name of /** @type {const} */ (['log', 'info', 'warn', 'error', 'debug'])) {
-    console[name] = print;
-  }
+  const { writeSync } = fs;
+  fs.writeSync = (/** @type {any[]} */ ...args) => {
+    if (args[0] !== 1 && args[0] !== 2) return Reflect.apply(writeSync, fs, args);
+    printed.push(String(args[1]));
+    return Buffer.byteLength(String(args[1]));
+  };
   const ort = await import('onnxruntime-web');
   ort.env.logLevel = 'fatal';
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.proxy = false;
   const { web, common } = ort.env.versions;
-  return { ort, version: web ?? common, takePrinted: () => printed.splice(0).join('\n') };
+  const takePrinted = () => printed.splice(0).join('');
+  return { ort, version: web ?? common, takePrinted };
 }

@@ -39,7 +39,14 @@ const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
     'the model is newer than the runtime; update onnxruntime',
   ],
   [/Got invalid dimensions|INVALID_ARGUMENT.*[Ss]hape/, 'compare the feeds with session.inputs'],
-  [/bad_alloc|Failed to allocate|out of memory/i, 'not enough memory; use a smaller batch'],
+  [
+    /Integer overflow/,
+    'a tensor would be larger than the runtime can address (4 GiB in WASM); use a smaller batch',
+  ],
+  [
+    /bad_alloc|Failed to allocate|out of memory/i,
+    'not enough memory; use a smaller batch; WASM ends at 4 GiB, the target node does not',
+  ],
   [/the session is released/, 'the session was released before; create another one'],
 ];
 

@@ -59,11 +59,7 @@ export function listToInput(node: Node, name: string, index: number): boolean {
   const attribute = node.attributes.get(name);
   if (!attribute) return false;
   if (attribute.type === 'reference') {
-    const constant = node.graph!.addNode(
-      { opType: 'Constant', inputs: [], attributes: { value_ints: attribute } },
-      { before: node },
-    );
-    node.setInput(index, constant.output());
+    node.setInput(index, insertBefore(node, 'Constant', [], { value_ints: attribute }));
   } else {
     if (attribute.type !== 'ints') throw cannotConvert(node, `${name} is no list of integers`);
     const { value } = attribute;
@@ -74,14 +70,61 @@ export function listToInput(node: Node, name: string, index: number): boolean {
   return true;
 }
 
-/** A node before `user`, in its graph; returns its only output. */
+/** A node before `user`, in its graph and named after it; returns its only output. */
 export function insertBefore(
   user: Node,
   opType: string,
   inputs: readonly (Value | undefined)[],
   attributes: Readonly<Record<string, AttributeInput>> = {},
 ): Value {
-  return user.graph!.addNode({ opType, inputs, attributes }, { before: user }).output();
+  const graph = user.graph!;
+  const name = `${user.label}_${opType}`;
+  const node = graph.addNode(
+    {
+      opType,
+      name: graph.freshNodeName(name),
+      inputs,
+      outputs: [graph.freshName(name)],
+      attributes,
+    },
+    { before: user },
+  );
+  return node.output();
+}
+
+/** Puts a node in the place of `node`: under its name, with its outputs. */
+export function replaceNode(node: Node, opType: string, inputs: readonly Value[]): void {
+  const graph = node.graph!;
+  const outputs = node.takeOutputs();
+  graph.addNode({ opType, name: node.name, inputs, outputs }, { before: node });
+  graph.removeNode(node);
+}
+
+/**
+ * Puts a node behind `node` that makes its output, and gives `node` a new one to hand on.
+ * `spread` are inputs beside that.
+ */
+export function appendAfter(
+  node: Node,
+  opType: string,
+  spread: readonly Value[] = [],
+  attributes: Readonly<Record<string, AttributeInput>> = {},
+): void {
+  const graph = node.graph!;
+  const output = node.output();
+  const { label } = node;
+  const inner = graph.addValue(graph.freshName(`${label}_inner`));
+  node.setOutput(0, inner);
+  graph.addNode(
+    {
+      opType,
+      name: graph.freshNodeName(`${label}_${opType}`),
+      inputs: [inner, ...spread],
+      outputs: [output],
+      attributes,
+    },
+    { after: node },
+  );
 }
 
 /** Takes an optional output away. False when it is used, so that it has to stay. */

@@ -61,6 +61,8 @@ export async function raiseOpset(
   if (scopes.length === 0) return report;
   for (const { graph, from } of scopes) checkOperators(graph, from);
   raiseIrVersion(model, target, report);
+  // Inferred types serve the conversions; in the file they would only take room.
+  const types = new Map(Array.from(model.graph.values, (value) => [value, value.type]));
   await inferWhereUseful(model, scopes, target, options, report);
   for (const { graph, opsets, from, name } of scopes) {
     for (let version = from + 1; version <= target; version++) {
@@ -70,6 +72,7 @@ export async function raiseOpset(
     }
     report.note(`opset${name} raised from ${from} to ${target}`);
   }
+  for (const value of model.graph.values) if (types.has(value)) value.type = types.get(value);
   return report;
 }
 

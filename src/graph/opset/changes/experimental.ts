@@ -6,7 +6,7 @@ import { Tensor } from '../../../onnx/tensor.js';
 import { addConstant } from '../../constant.js';
 import type { Node } from '../../node.js';
 import type { Value } from '../../value.js';
-import { type Conversion, cannotConvert, insertBefore } from '../conversion.js';
+import { type Conversion, cannotConvert, insertBefore, replaceNode } from '../conversion.js';
 import { elementTypeOf } from '../element-type.js';
 
 type Build = (
@@ -68,10 +68,7 @@ export const experimentalChanges: readonly Conversion[] = [
         const { opType, inputs } = build(node, (numbers, dims = []) =>
           addConstant(node, `${node.label}_constant`, Tensor.of(dataType, dims, numbers)),
         );
-        const graph = node.graph!;
-        const outputs = node.takeOutputs();
-        graph.addNode({ opType, inputs, outputs }, { before: node });
-        graph.removeNode(node);
+        replaceNode(node, opType, inputs);
         return 'spelled out in arithmetic';
       },
     }),

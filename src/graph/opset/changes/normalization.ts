@@ -9,11 +9,13 @@ import { addConstant } from '../../constant.js';
 import type { Node } from '../../node.js';
 import type { Value } from '../../value.js';
 import {
+  appendAfter,
   type Conversion,
   cannotConvert,
   dropIfUnused,
   dropOutput,
   insertBefore,
+  replaceNode,
 } from '../conversion.js';
 import { elementTypeOf } from '../element-type.js';
 
@@ -84,10 +86,7 @@ function normalizeByPosition(node: Node): void {
   const centered = insertBefore(node, 'Sub', [x, mean]);
   const normal = insertBefore(node, 'Div', [centered, deviation]);
   const scaled = insertBefore(node, 'Mul', [normal, scale]);
-  const graph = node.graph!;
-  const outputs = node.takeOutputs();
-  graph.addNode({ opType: 'Add', inputs: [scaled, bias], outputs }, { before: node });
-  graph.removeNode(node);
+  replaceNode(node, 'Add', [scaled, bias!]);
 }
 
 /**
@@ -102,20 +101,7 @@ function toOneType(node: Node): string | undefined {
     if (!input || elementTypeOf(input) === 'float') return;
     node.setInput(index, insertBefore(node, 'Cast', [input], { to: dataTypes.float.code }));
   });
-  if (scaleType !== 'float') {
-    const graph = node.graph!;
-    const output = node.output();
-    node.setOutput(0, graph.addValue(graph.freshName(`${node.label}_float`)));
-    graph.addNode(
-      {
-        opType: 'Cast',
-        inputs: [node.output()],
-        outputs: [output],
-        attributes: { to: dataTypes[scaleType].code },
-      },
-      { after: node },
-    );
-  }
+  if (scaleType !== 'float') appendAfter(node, 'Cast', [], { to: dataTypes[scaleType].code });
   return `types ${inputType} and ${scaleType} became float`;
 }
 

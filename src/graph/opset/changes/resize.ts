@@ -98,7 +98,7 @@ async function resize11(node: Node): Promise<string> {
   const grow = node.graph!.addNode(
     {
       opType: 'Resize',
-      name: `${node.label}_grow`,
+      name: node.graph!.freshNodeName(`${node.label}_grow`),
       inputs: [node.input(0)],
       attributes: { mode: 'nearest', nearest_mode: 'floor' },
     },

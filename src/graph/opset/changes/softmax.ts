@@ -5,7 +5,7 @@
  * is made explicit by Flatten, and a Reshape to the shape of the input undoes it.
  */
 import type { Node } from '../../node.js';
-import { type Conversion, insertBefore, rowsFor } from '../conversion.js';
+import { appendAfter, type Conversion, insertBefore, rowsFor } from '../conversion.js';
 
 export const softmaxChanges: readonly Conversion[] = rowsFor(['Softmax', 'LogSoftmax', 'Hardmax'], {
   since: 13,
@@ -22,11 +22,7 @@ export const softmaxChanges: readonly Conversion[] = rowsFor(['Softmax', 'LogSof
     const shape = insertBefore(node, 'Shape', [input]);
     node.setInput(0, insertBefore(node, 'Flatten', [input], { axis }));
     node.setAttribute('axis', -1);
-    const graph = node.graph!;
-    const [output] = node.takeOutputs();
-    const flat = graph.addValue(graph.freshName(`${node.label}_flat`));
-    node.setOutput(0, flat);
-    graph.addNode({ opType: 'Reshape', inputs: [flat, shape], outputs: [output] }, { after: node });
+    appendAfter(node, 'Reshape', [shape]);
     return `the dims from axis ${axis} on are flattened, and reshaped back`;
   },
 });

@@ -1,0 +1,123 @@
+/**
+ * pare diff: what changed from one model to another. Like `diff`, its report is its result and
+ * goes to stdout.
+ */
+import * as z from 'zod/mini';
+import type { Dataset } from '../../data/dataset.js';
+import type { Feeds, PortInfo } from '../../engine/engine.js';
+import type { ModelDiff } from '../../measure/diff.js';
+import { defineCommand } from '../command.js';
+import { ExitCode } from '../exit-codes.js';
+import {
+  chosenIndices,
+  dataFields,
+  portsOf,
+  usingData,
+  usingEngine,
+  usingModels,
+} from '../open.js';
+import { parseDims } from './inspect.js';
+
+const flag = (description: string) => z._default(z.boolean().check(z.describe(description)), false);
+
+export const diffOptions = z.object({
+  ...dataFields,
+  dims: z._default(
+    z.array(
+      z
+        .string()
+        .check(z.meta({ description: 'sizes of open dims of the inputs', placeholder: 'NAME=N' })),
+    ),
+    [],
+  ),
+  outputs: z._default(
+    z.boolean().check(z.describe('do not run the models to compare their outputs')),
+    true,
+  ),
+  text: flag('a line diff of the models in textual form instead of the report'),
+  weights: z._default(
+    z.enum(['none', 'short', 'full']).check(z.describe('how much of the weights --text compares')),
+    'short',
+  ),
+  rows: z._default(
+    z.int().check(z.minimum(1), z.describe('most rows of each list; --json has all')),
+    20,
+  ),
+  exitCode: flag('exit with 1 when the models differ'),
+});
+
+export const diffCommand = defineCommand({
+  name: 'diff',
+  summary: 'compare two models: interface, nodes, weights, outputs',
+  description:
+    'Tells what changed from A to B: changes that break callers first, then the head of the file, nodes, weights with the error of each (int8 weights are compared by the numbers they stand for), bytes by operator, and the outputs of both on the same inputs: those of --data, or four random ones.',
+  arguments: [
+    { name: 'a', description: 'the ONNX file to compare with' },
+    { name: 'b', description: 'the ONNX file that is compared' },
+  ],
+  options: diffOptions,
+  examples: [
+    { command: 'diff resnet.onnx resnet.opt.onnx', text: 'on random inputs' },
+    {
+      command: 'diff a.onnx b.onnx --data photos --preprocess imagenet --samples 100',
+      text: 'outputs on real inputs',
+    },
+    { command: 'diff a.onnx b.onnx --text', text: 'line by line, as diff -u' },
+    { command: 'diff a.onnx b.onnx --exit-code --quiet', text: 'for scripts' },
+  ],
+  async run({ args, options, globals, cwd, signal, output }) {
+    const [nameA, nameB] = [args.a, args.b];
+    const dims = parseDims(options.dims);
+    return usingModels([nameA, nameB], cwd, async ([openA, openB]) => {
+      const [a, b] = [openA!.model, openB!.model];
+      if (options.text && !output.isJson) {
+        const { printModel } = await import('../../graph/print.js');
+        const { unifiedDiff } = await import('../../report/line-diff.js');
+        const { weights } = options;
+        const [textA, textB] = [await printModel(a, { weights }), await printModel(b, { weights })];
+        const text = unifiedDiff(textA, textB, { names: [nameA, nameB] });
+        if (text !== '') output.stdout(text);
+        return exitCode(text !== '');
+      }
+      const { diffModels } = await import('../../measure/diff.js');
+      const settings = { dims, seed: globals.seed, signal };
+      const diff = !options.outputs
+        ? await diffModels(a, b, settings)
+        : await usingEngine('node', globals, async (engine) => {
+            if (options.data === undefined) {
+              const samples = options.samples ?? 4;
+              return diffModels(a, b, { ...settings, engine, samples });
+            }
+            const { modelSource } = await import('../../engine/model-source.js');
+            const ports = await portsOf(engine, { name: nameA, source: await modelSource(a) });
+            return usingData(options, ports, cwd, (dataset) => {
+              const indices = chosenIndices(dataset, options.samples, globals.seed);
+              const feeds = (wanted: readonly PortInfo[]) => feedsOf(dataset, wanted, indices);
+              return diffModels(a, b, { ...settings, engine, feeds });
+            });
+          });
+      output.json({ a: nameA, b: nameB, ...diff });
+      if (!globals.quiet) output.stdout(await reportOf(diff));
+      return exitCode(!diff.equal);
+    });
+
+    async function reportOf(diff: ModelDiff): Promise<string> {
+      const { diffText } = await import('../../report/diff-text.js');
+      const { style, width } = output.stdoutTerminal;
+      return diffText(diff, [nameA, nameB], { style, width, rows: options.rows });
+    }
+
+    function exitCode(differs: boolean): ExitCode {
+      return options.exitCode && differs ? ExitCode.unexpected : ExitCode.ok;
+    }
+  },
+});
+
+async function* feedsOf(
+  dataset: Dataset,
+  ports: readonly PortInfo[],
+  indices: Uint32Array,
+): AsyncGenerator<Feeds> {
+  const { batches } = await import('../../data/batches.js');
+  for await (const { feeds } of batches(dataset, ports, { batchSize: 1, indices })) yield feeds;
+}

@@ -1,0 +1,51 @@
+/**
+ * What calibration knows of a value: extremes over all samples, their mean over samples, and a
+ * histogram between the extremes. Sums of counts only, so the result does not depend on the order
+ * or the chunking of the samples, and memory does not grow with their number.
+ */
+
+export interface Histogram {
+  /** Lower edge of the first bin and upper edge of the last: the extremes of the value. */
+  readonly low: number;
+  readonly high: number;
+  /** Elements per bin, all samples together. */
+  readonly counts: Float64Array;
+}
+
+export interface ValueStatistics {
+  readonly min: number;
+  readonly max: number;
+  /** Arithmetic means of the samples' own extremes. */
+  readonly meanMin: number;
+  readonly meanMax: number;
+  readonly samples: number;
+  /** Elements, all samples together. */
+  readonly elements: number;
+  /** Undefined when only extremes were collected. */
+  readonly histogram: Histogram | undefined;
+}
+
+/** Bins of a histogram: sixteen per step of 8 bits, so that errors inside a step can be told. */
+export const histogramBins = 4096;
+
+/** Adds values to counts. Values outside [low, high], which rounding may cause, go to the end bins. */
+export function addToHistogram(
+  counts: Float64Array | Uint32Array,
+  values: Float32Array,
+  low: number,
+  high: number,
+): void {
+  const last = counts.length - 1;
+  const perUnit = high > low ? counts.length / (high - low) : 0;
+  for (let i = 0; i < values.length; i++) {
+    let bin = ((values[i]! - low) * perUnit) | 0;
+    if (bin > last) bin = last;
+    else if (bin < 0) bin = 0;
+    counts[bin]!++;
+  }
+}
+
+/** The middle of a bin. */
+export function binCenter({ low, high, counts }: Histogram, bin: number): number {
+  return low + ((bin + 0.5) * (high - low)) / counts.length;
+}

@@ -1,0 +1,104 @@
+/**
+ * Static quantization: integer weights, activations with scales known from samples, written as
+ * QuantizeLinear and DequantizeLinear so that the runtime's integer kernels are reached.
+ */
+import { inferShapes } from '../engine/shapes.js';
+import { throwIfAborted } from '../errors.js';
+import { removeDead } from '../graph/dead.js';
+import type { Model } from '../graph/model.js';
+import { raiseOpset } from '../graph/opset/upgrade.js';
+import { dataTypes } from '../onnx/data-type.js';
+import { definePass, type PassContext, ReportBuilder, requireEngine } from '../pass.js';
+import { checkPatterns, nodeMatcher } from '../pattern.js';
+import { dropWeightInputs } from '../simplify/drop-weight-inputs.js';
+import { cachedStatistics } from './calibrate/cache.js';
+import { type CalibratedRange, calibratorNamed } from './calibrate/calibrators.js';
+import { type StaticOptions, staticOptions } from './static/options.js';
+import { parametersOf, type QuantizationParameters } from './static/parameters.js';
+import { type Plan, type PlanRules, planStatic, type ScaleGroup } from './static/plan.js';
+import { StaticWriter } from './static/write.js';
+
+/** @example await applyPass(model, staticScheme, {}, { engine, samples }) */
+export const staticScheme = definePass({
+  name: 'static',
+  summary:
+    'int8 weights and uint8 activations with ranges from samples: integer kernels for Conv and Gemm.',
+  options: staticOptions,
+  async run(model, options, context) {
+    const report = new ReportBuilder();
+    checkPatterns(options.include, model.allNodes(), 'include');
+    checkPatterns(options.exclude, model.allNodes(), 'exclude');
+    report.notes.push(...(await dropWeightInputs.run(model, {}, context)).notes);
+    // Per-channel DequantizeLinear came with opset 13, 16-bit integers with 21.
+    const opset = dataTypes[options.activations].bits > 8 ? 21 : 13;
+    report.notes.push(...(await raiseOpset(model, opset, context)).notes);
+    const engine = requireEngine(context, 'static');
+    await inferShapes(engine, model);
+    const plan = await planStatic(model, rulesOf(options));
+    for (const { node, reason } of plan.skipped) report.skip(node, reason);
+    if (plan.compute.length === 0) return report;
+    throwIfAborted(context.signal);
+    const parameters = await calibrate(model, plan, options, context);
+    await new StaticWriter(model, plan, parameters, options).write();
+    for (const { node, weight } of plan.compute) {
+      report.change(
+        node,
+        `${options.activations} activations, int8 weight [${weight.dims.join(',')}]`,
+      );
+    }
+    report.note(
+      `${plan.nodes.size} nodes on integers, ${new Set(plan.groups.values()).size} activation scales, calibrator ${options.calibrator}`,
+    );
+    removeDead(model.graph);
+    return report;
+  },
+});
+
+function rulesOf(options: StaticOptions): PlanRules {
+  const included = nodeMatcher(options.include);
+  const excluded = nodeMatcher(options.exclude);
+  return {
+    allowed(node) {
+      if (excluded(node)) return 'excluded by the caller';
+      if (options.include.length > 0 && !included(node)) return 'not included';
+      if (node.op === 'MatMul' && !options.matMul) {
+        return 'static MatMul is off: dynamic is as fast and more accurate (option matMul)';
+      }
+      return undefined;
+    },
+  };
+}
+
+/** Scale and zero point of every group. */
+async function calibrate(
+  model: Model,
+  plan: Plan,
+  options: StaticOptions,
+  context: PassContext,
+): Promise<Map<ScaleGroup, QuantizationParameters>> {
+  const calibrator = calibratorNamed(options.calibrator);
+  const groups = new Set(plan.groups.values());
+  const names = [...groups].flatMap(({ sources }) => sources.map(({ name }) => name));
+  const wanted = names.filter((name) => !options.ranges[name]);
+  const statistics = await cachedStatistics(model, wanted, calibrator.histogram, context);
+  const { bits } = dataTypes[options.activations];
+  const rangeOf = (name: string): CalibratedRange => {
+    const fixed = options.ranges[name];
+    if (fixed) return fixed;
+    const seen = statistics.get(name);
+    // A value that was empty in every sample has no range; any scale will do.
+    if (!seen) return { min: 0, max: 0 };
+    const { symmetric, percentile } = options;
+    return calibrator.range(seen, { levels: 2 ** bits, symmetric, percentile });
+  };
+  const parameters = new Map<ScaleGroup, QuantizationParameters>();
+  for (const group of groups) {
+    const ranges = group.sources.map(({ name }) => rangeOf(name));
+    const range = {
+      min: Math.min(...ranges.map(({ min }) => min)),
+      max: Math.max(...ranges.map(({ max }) => max)),
+    };
+    parameters.set(group, parametersOf(range, options.activations, options.symmetric));
+  }
+  return parameters;
+}

@@ -1,0 +1,49 @@
+/**
+ * Scale and zero point of a range. Source: ONNX QuantizeLinear and the conventions of ONNX
+ * Runtime's quantizer: zero is always representable, since padding and ReLU depend on it.
+ */
+import { dataTypes } from '../../onnx/data-type.js';
+import type { CalibratedRange } from '../calibrate/calibrators.js';
+import { roundHalfEven } from '../integers.js';
+
+export type ActivationType = 'uint8' | 'int8' | 'uint16' | 'int16';
+
+export interface QuantizationParameters {
+  readonly dataType: ActivationType;
+  /** A float32 number. */
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
+/** Lowest and highest integer; symmetric signed types leave out the lowest, so that -x exists. */
+export function integerRange(
+  dataType: ActivationType,
+  symmetric: boolean,
+): { readonly low: number; readonly high: number } {
+  const { bits, kind } = dataTypes[dataType];
+  if (kind === 'unsigned') return { low: 0, high: 2 ** bits - 1 };
+  return { low: -(2 ** (bits - 1)) + (symmetric ? 1 : 0), high: 2 ** (bits - 1) - 1 };
+}
+
+/**
+ * @example parametersOf({ min: -1, max: 1 }, 'uint8', false) // scale 2/255, zero point 128
+ */
+export function parametersOf(
+  range: CalibratedRange,
+  dataType: ActivationType,
+  symmetric: boolean,
+): QuantizationParameters {
+  const { low, high } = integerRange(dataType, symmetric);
+  let min = Math.min(0, range.min);
+  let max = Math.max(0, range.max);
+  if (symmetric) {
+    const peak = Math.max(-min, max);
+    min = -peak;
+    max = peak;
+  }
+  const scale = Math.fround((max - min) / (high - low));
+  if (!(scale >= 2 ** -126))
+    return { dataType, scale: 1, zeroPoint: symmetric ? (low + high) >> 1 : low };
+  const zeroPoint = symmetric ? roundHalfEven((low + high) / 2) : roundHalfEven(low - min / scale);
+  return { dataType, scale, zeroPoint: Math.max(low, Math.min(high, zeroPoint)) };
+}
