@@ -72,7 +72,7 @@ async function run(script: string, args: readonly string[] = []): Promise<string
 }
 
 describe('examples', () => {
-  test.each(examples)('$file', { timeout: 60_000 }, async ({ file, args, prints }) => {
+  test.concurrent.each(examples)('$file', { timeout: 60_000 }, async ({ file, args, prints }) => {
     const given = args.map((arg) => (arg === 'FOLDER' ? folder : arg));
     expect(await run(join(root, 'examples', file), given)).toContain(prints);
   });
@@ -83,10 +83,14 @@ describe.each(pages)('%s', (page) => {
 
   test('has blocks that run', () => expect(blocks.length).toBeGreaterThan(0));
 
-  test.each(blocks)('line $line', { timeout: 60_000 }, async ({ line, code, output }) => {
-    const script = join(folder, `${page.replace(/\W/g, '-')}-${line}.mjs`);
-    writeFileSync(script, code);
-    const printed = await run(script);
-    if (output !== undefined) expect(printed).toBe(output);
-  });
+  test.concurrent.each(blocks)(
+    'line $line',
+    { timeout: 60_000 },
+    async ({ line, code, output }) => {
+      const script = join(folder, `${page.replace(/\W/g, '-')}-${line}.mjs`);
+      writeFileSync(script, code);
+      const printed = await run(script);
+      if (output !== undefined) expect(printed).toBe(output);
+    },
+  );
 });

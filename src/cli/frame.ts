@@ -4,6 +4,7 @@
  * starts in the time of Node itself.
  */
 import { didYouMean } from '../data/did-you-mean.js';
+import { removeTempFolders } from '../engine/node/temp-files.js';
 import { PareError } from '../errors.js';
 import { version } from '../version.js';
 import { removeTempFiles } from './cleanup.js';
@@ -143,6 +144,7 @@ class Run {
   #interrupt(): void {
     if (this.#interrupted) {
       removeTempFiles();
+      removeTempFolders();
       this.#host.killNow();
       return;
     }

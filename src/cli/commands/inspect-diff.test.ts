@@ -6,6 +6,7 @@ import { parseModel } from '../../graph/parse.js';
 import { saveModel } from '../../node.js';
 import { runCli } from '../frame.js';
 import { TestHost } from '../test-host.js';
+import { commands } from './index.js';
 import { parseDims } from './inspect.js';
 
 const text = `
@@ -25,8 +26,8 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function pare(...argv: string[]) {
-  const host = new TestHost(folder);
-  const code = await runCli(argv, host);
+  const host = new TestHost({ cwd: folder });
+  const code = await runCli(argv, commands, host);
   return { code, out: host.stdout.text, err: host.stderr.text };
 }
 

@@ -45,7 +45,7 @@ export const inspectOptions = z.object({
 
 export const inspectCommand = defineCommand({
   name: 'inspect',
-  summary: 'show what a model is made of and what can be done with it',
+  summary: 'show what is in a model and what pare can do with it',
   description:
     'Prints interface, operators, bytes by role and type, the state of quantization, what each scheme would change and why not more, and the commands worth trying next. --format text prints the model itself, one node a line, for diff and grep.',
   arguments: [{ name: 'model', description: 'the ONNX file' }],

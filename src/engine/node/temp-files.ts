@@ -32,7 +32,7 @@ export async function createTempFolder(): Promise<TempFolder> {
   folders.add(path);
   if (!listening) {
     listening = true;
-    process.on('exit', removeAll);
+    process.on('exit', removeTempFolders);
   }
   return {
     path,
@@ -70,6 +70,6 @@ async function writeInside(folder: string, name: string, parts: readonly Uint8Ar
   return path;
 }
 
-function removeAll(): void {
+export function removeTempFolders(): void {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }

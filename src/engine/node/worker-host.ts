@@ -51,6 +51,9 @@ export class WorkerHost implements Channel {
       workerData,
       // Flags of the main program, such as a debugger or a loader, are not meant for it.
       execArgv: [],
+      // The runtime recurses by the length of the program's command line when it starts: with a
+      // few hundred file names it overflows a worker's default stack of 4 MB.
+      resourceLimits: { stackSizeMb: 64 },
     });
     const version = await new Promise<string>((resolve, reject) => {
       worker.once('message', (message: FromWorker) => {
