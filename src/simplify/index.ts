@@ -4,6 +4,7 @@
  * there is, in the order of each round.
  */
 import * as z from 'zod/mini';
+import { modelSource } from '../engine/model-source.js';
 import { PareError, throwIfAborted } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
@@ -91,8 +92,39 @@ export async function simplify(
   if (!parsed.success) {
     throw new PareError('usage', `simplify: ${z.prettifyError(parsed.error)}`);
   }
+  const full = passContext(context);
   const copy = cloneModel(model);
-  return { model: copy, report: await simplifyInPlace(copy, parsed.data, passContext(context)) };
+  const report = await simplifyInPlace(copy, parsed.data, full);
+  const refusal = await refusedBy(full, copy);
+  if (refusal === undefined || (await refusedBy(full, model)) !== undefined) {
+    return { model: copy, report };
+  }
+  // A folded shape can show the runtime a contradiction that it could not see before (a branch
+  // that never runs, say). A model that loads matters more than a few nodes.
+  const again = cloneModel(model);
+  const exclude = [...parsed.data.exclude, foldShape.name, foldConstants.name];
+  const careful = await simplifyInPlace(again, { ...parsed.data, exclude }, full);
+  const notes = [
+    ...careful.notes,
+    `${foldShape.name} and ${foldConstants.name} are left out: with them the runtime refuses the model: ${refusal}`,
+  ];
+  return { model: again, report: { ...careful, notes } };
+}
+
+/**
+ * Why the runtime does not load the model; undefined when it does, or without an engine. Only
+ * asked of models with subgraphs: a branch that the runtime inlines is where it finds more.
+ */
+async function refusedBy({ engine }: PassContext, model: Model): Promise<string | undefined> {
+  const branches = [...model.graph.nodes].some(({ subgraphs }) => subgraphs.length > 0);
+  if (!engine || !branches) return undefined;
+  try {
+    await (await engine.createSession(await modelSource(model))).release();
+    return undefined;
+  } catch (error) {
+    if (error instanceof PareError && error.code === 'engine') return error.message;
+    throw error;
+  }
 }
 
 /** `simplify` as a step among other passes. */
