@@ -36,7 +36,14 @@ export { externalFilesFromMap } from './onnx/external.js';
 export { Tensor } from './onnx/tensor.js';
 export { type OptimizeOptions, type OptimizeResult, optimize } from './optimize/optimize.js';
 export { type Recipe, runRecipe } from './optimize/recipe.js';
-export { applyPass, definePass, type Pass, type PassContext, type PassReport } from './pass.js';
+export {
+  applyPass,
+  definePass,
+  type Pass,
+  type PassContext,
+  type PassReport,
+  ReportBuilder,
+} from './pass.js';
 export type { Progress } from './progress.js';
 export { quantize, schemes } from './quantize/index.js';
 export { simplifications, simplify } from './simplify/index.js';

@@ -8,13 +8,7 @@ import type { Node } from '../graph/node.js';
 
 export type IntegerRole =
   /** Weighted sums: integer weights, int32 bias. */
-  | {
-      readonly kind: 'compute';
-      /** The kernel gives float where no Q follows; otherwise a Q must follow. */
-      readonly floatOutput: boolean;
-      /** Axis of the output channels in the weight, undefined when the node does not fit. */
-      weightAxis(node: Node, rank: number): number | undefined;
-    }
+  | ComputeRole
   /** An integer kernel with scales of its own on every input and output. */
   | { readonly kind: 'kernel' }
   /** As 'kernel', and cheapest when all inputs and the output share one scale. */
@@ -24,6 +18,26 @@ export type IntegerRole =
   /** Clips: absorbed when the quantized range of its output lies inside its bounds. */
   | { readonly kind: 'clip' };
 
+/** Activation at input 0, weight at input 1, bias at input 2. */
+export interface ComputeRole {
+  readonly kind: 'compute';
+  /** The kernel gives float where no Q follows; otherwise a Q must follow. */
+  readonly floatOutput: boolean;
+  /** Another scheme serves it as well, so it takes part on request only; says why. */
+  readonly onRequest?: string;
+  /** Axis of the output channels in the weight, undefined when the node does not fit. */
+  weightAxis(node: Node, rank: number): number | undefined;
+  /** Axis of the channels in the activation. */
+  inputAxis(rank: number): number;
+  /** How many groups share the channels out among them. */
+  groups(node: Node): number;
+  /** Factors on the weight and the bias that integer kernels do not have. */
+  factors(node: Node): { readonly weight: number; readonly bias: number };
+  /** The attributes of those factors: they leave once the factors are in the constants. */
+  readonly factorAttributes: readonly string[];
+}
+
+const withoutFactors = { factors: () => ({ weight: 1, bias: 1 }), factorAttributes: [] };
 const kernel: IntegerRole = Object.freeze({ kind: 'kernel' });
 const carry: IntegerRole = Object.freeze({ kind: 'carry' });
 const clip: IntegerRole = Object.freeze({ kind: 'clip' });
@@ -34,18 +48,29 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
     kind: 'compute',
     floatOutput: false,
     weightAxis: () => 0,
+    inputAxis: () => 1,
+    groups: (node) => node.int('group', 1),
+    ...withoutFactors,
   },
   Gemm: {
     kind: 'compute',
     floatOutput: true,
     weightAxis: (node, rank) =>
       rank === 2 && node.int('transA', 0) === 0 ? (node.int('transB', 0) ? 0 : 1) : undefined,
+    inputAxis: (rank) => rank - 1,
+    groups: () => 1,
+    factors: (node) => ({ weight: node.float('alpha', 1), bias: node.float('beta', 1) }),
+    factorAttributes: ['alpha', 'beta'],
   },
   MatMul: {
     kind: 'compute',
     // Without a Q the kernel still gives float, but a bias Add behind it would undo the fusion.
     floatOutput: false,
+    onRequest: 'static MatMul is off: dynamic is as fast and more accurate (option matMul)',
     weightAxis: (_node, rank) => (rank === 2 ? 1 : undefined),
+    inputAxis: (rank) => rank - 1,
+    groups: () => 1,
+    ...withoutFactors,
   },
   Add: kernel,
   Mul: kernel,

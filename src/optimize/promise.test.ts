@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { brokenLimits, checkPromise, coarseness, defaultPromise, promiseText } from './promise.js';
+import {
+  brokenLimits,
+  checkPromise,
+  coarseness,
+  defaultPromise,
+  loosen,
+  promiseText,
+} from './promise.js';
 
 describe('brokenLimits', () => {
   const promise = { maxDrop: 0.5, maxFlips: 1, minSnr: 30 };
@@ -69,6 +76,11 @@ test('says when one sample decides', () => {
   expect(coarseness({ maxDrop: 0.5 }, 200)).toBeUndefined();
   expect(coarseness({ maxDrop: 0 }, 10)).toBeUndefined();
   expect(coarseness({ minSnr: 30 }, 1)).toBeUndefined();
+});
+
+test('loosened, one sample more may be lost and no limit appears', () => {
+  expect(loosen({ maxDrop: 0.5 }, 50)).toEqual({ maxDrop: 2.5 });
+  expect(loosen({ maxFlips: 1, minSnr: 30 }, 100)).toEqual({ maxFlips: 2, minSnr: 30 });
 });
 
 test('reads as a sentence', () => {

@@ -62,6 +62,21 @@ export function coarseness(
   return `${samples} ${step.toPrecision(2)} points, more than the ${limit} allowed: more samples would tell a loss from chance`;
 }
 
+/**
+ * The promise with one sample more to lose, for a search on few samples: where one of 64 is 1.6
+ * points, a limit of 0.5 would ask for none at all.
+ * @param count samples or tokens that the search looks at
+ */
+export function loosen(promise: QualityPromise, count: number): QualityPromise {
+  const { maxDrop, maxFlips, minSnr } = promise;
+  const step = 100 / count;
+  return {
+    maxDrop: maxDrop === undefined ? undefined : maxDrop + step,
+    maxFlips: maxFlips === undefined ? undefined : maxFlips + step,
+    minSnr,
+  };
+}
+
 /** @example promiseText({ maxDrop: 0.5 }) // 'at most 0.5 points lost' */
 export function promiseText({ maxDrop, maxFlips, minSnr }: QualityPromise): string {
   const parts: string[] = [];

@@ -14,7 +14,7 @@ import { measureVariants, type Variant } from '../measure/sensitivity.js';
 import type { PassContext } from '../pass.js';
 import { type Candidate, makeCandidate } from './candidate.js';
 import { type ChosenSamples, namedModel, qualityOf } from './measuring.js';
-import { brokenLimits, type QualityPromise } from './promise.js';
+import { brokenLimits, loosen, type QualityPromise } from './promise.js';
 import { type Recipe, runRecipe, type Step } from './recipe.js';
 import { type NodeDamage, relax } from './relax.js';
 import type { Relaxable } from './targets.js';
@@ -53,7 +53,8 @@ export async function relaxCandidate(request: RelaxRequest): Promise<Relaxed | u
   const found = await relax(damage, async (excluded) => {
     const variant = await without(request, excluded);
     const evaluation = await evaluateOn(request, variant, samples.search);
-    return brokenLimits(promise, qualityOf(evaluation)).length === 0;
+    const loose = loosen(promise, evaluation.tokens?.n ?? evaluation.samples);
+    return brokenLimits(loose, qualityOf(evaluation)).length === 0;
   });
   if (!found) return undefined;
   // Few samples may let pass what the evaluation does not: then a few more nodes stay float.

@@ -6,10 +6,11 @@ import type { Model } from '../graph/model.js';
 import { applyPass, type PassContext, type PassReport } from '../pass.js';
 import { dynamic } from './dynamic.js';
 import { float16 } from './float16.js';
+import { staticScheme } from './static.js';
 import { weightOnly } from './weight-only.js';
 
 /** Every scheme, in the order in which help lists them. A new one is one file and one line here. */
-export const schemes = Object.freeze([dynamic, weightOnly, float16] as const);
+export const schemes = Object.freeze([staticScheme, dynamic, weightOnly, float16] as const);
 
 export type SchemeName = (typeof schemes)[number]['name'];
 
@@ -40,4 +41,5 @@ export async function quantize(
 
 export { dynamic } from './dynamic.js';
 export { float16 } from './float16.js';
+export { staticScheme } from './static.js';
 export { weightOnly } from './weight-only.js';

@@ -8,11 +8,13 @@ import { removeDead } from '../graph/dead.js';
 import type { Model } from '../graph/model.js';
 import { raiseOpset } from '../graph/opset/upgrade.js';
 import { dataTypes } from '../onnx/data-type.js';
+import { integerRoles } from '../ops/integer-roles.js';
 import { definePass, type PassContext, ReportBuilder, requireEngine } from '../pass.js';
 import { checkPatterns, nodeMatcher } from '../pattern.js';
 import { dropWeightInputs } from '../simplify/drop-weight-inputs.js';
 import { cachedStatistics } from './calibrate/cache.js';
 import { type CalibratedRange, calibratorNamed } from './calibrate/calibrators.js';
+import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
 import { type StaticOptions, staticOptions } from './static/options.js';
 import { parametersOf, type QuantizationParameters } from './static/parameters.js';
 import { type Plan, type PlanRules, planStatic, type ScaleGroup } from './static/plan.js';
@@ -39,7 +41,10 @@ export const staticScheme = definePass({
     if (plan.compute.length === 0) return report;
     throwIfAborted(context.signal);
     const parameters = await calibrate(model, plan, options, context);
-    await new StaticWriter(model, plan, parameters, options).write();
+    const means = options.biasCorrection
+      ? await meansOf(model, plan, parameters, context)
+      : new Map<string, ChannelMeans>();
+    await new StaticWriter(model, { plan, parameters, means, options }).write();
     for (const { node, weight } of plan.compute) {
       report.change(
         node,
@@ -61,12 +66,34 @@ function rulesOf(options: StaticOptions): PlanRules {
     allowed(node) {
       if (excluded(node)) return 'excluded by the caller';
       if (options.include.length > 0 && !included(node)) return 'not included';
-      if (node.op === 'MatMul' && !options.matMul) {
-        return 'static MatMul is off: dynamic is as fast and more accurate (option matMul)';
-      }
-      return undefined;
+      const role = integerRoles[node.op];
+      return role?.kind === 'compute' && !options.matMul ? role.onRequest : undefined;
     },
   };
+}
+
+/** Channel means at the inputs of all compute nodes, for the bias correction. */
+async function meansOf(
+  model: Model,
+  plan: Plan,
+  parameters: ReadonlyMap<ScaleGroup, QuantizationParameters>,
+  context: PassContext,
+): Promise<Map<string, ChannelMeans>> {
+  const requests = new Map<string, MeanRequest>();
+  for (const { node, role } of plan.compute) {
+    const value = node.input(0);
+    const rank = value.dims?.length;
+    // Without a rank the channels cannot be told; such a node keeps its bias.
+    if (rank === undefined) continue;
+    const found = parameters.get(plan.groups.get(value)!)!;
+    requests.set(value.name, {
+      name: value.name,
+      axis: role.inputAxis(rank),
+      rank,
+      parameters: found,
+    });
+  }
+  return cachedMeans(model, [...requests.values()], context);
 }
 
 /** Scale and zero point of every group. */

@@ -6,6 +6,7 @@ import { PareError } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
 import type { Tensor } from '../../onnx/tensor.js';
 import { type PassContext, requireEngine } from '../../pass.js';
+import type { ChannelMeans } from '../static/bias-correction.js';
 import { collectStatistics } from './collect.js';
 import type { ValueStatistics } from './statistics.js';
 
@@ -13,6 +14,8 @@ interface Entry {
   readonly structure: string;
   readonly tensors: readonly (Tensor | undefined)[];
   readonly statistics: Map<string, ValueStatistics>;
+  /** Channel means by value and parameters, see static/bias-correction.ts. */
+  readonly means: Map<string, ChannelMeans>;
 }
 
 /** Belongs to one source of samples; lives as long as its owner keeps it. */
@@ -30,7 +33,7 @@ export class StatisticsCache {
         entry.tensors.every((tensor, at) => tensor === tensors[at]),
     );
     if (known) return known;
-    const entry: Entry = { structure, tensors, statistics: new Map() };
+    const entry: Entry = { structure, tensors, statistics: new Map(), means: new Map() };
     this.#entries.push(entry);
     return entry;
   }

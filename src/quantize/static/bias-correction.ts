@@ -35,6 +35,31 @@ export interface MeanRequest {
   readonly parameters: QuantizationParameters;
 }
 
+/** As `channelMeans`, over the samples of the context; nothing where there are none. */
+export async function cachedMeans(
+  model: Model,
+  requests: readonly MeanRequest[],
+  context: PassContext,
+): Promise<Map<string, ChannelMeans>> {
+  const known = context.statistics?.entryFor(model).means ?? new Map<string, ChannelMeans>();
+  const keyOf = ({ name, parameters: { scale, zeroPoint } }: MeanRequest) =>
+    `${name}|${scale}|${zeroPoint}`;
+  const missing = requests.filter((request) => !known.has(keyOf(request)));
+  if (missing.length > 0 && context.samples) {
+    const found = await channelMeans(model, missing, context.samples, context);
+    for (const request of missing) {
+      const means = found.get(request.name);
+      if (means) known.set(keyOf(request), means);
+    }
+  }
+  const means = new Map<string, ChannelMeans>();
+  for (const request of requests) {
+    const found = known.get(keyOf(request));
+    if (found) means.set(request.name, found);
+  }
+  return means;
+}
+
 /** By value name. The quantized form is made of the float one, so errors do not pile up. */
 export async function channelMeans(
   model: Model,
@@ -68,10 +93,8 @@ export async function channelMeans(
           const zeros = () => new Float64Array(means.length);
           sums.set(request.name, (sum = { float: zeros(), quantized: zeros() }));
         }
-        means.forEach((mean, channel) => (sum.float[channel]! += mean));
-        float32Of(results[quantized]!).forEach((mean, channel) => {
-          sum.quantized[channel]! += mean;
-        });
+        addTo(sum.float, means);
+        addTo(sum.quantized, float32Of(results[quantized]!));
       }
       task.update(++count);
     }
@@ -86,6 +109,10 @@ export async function channelMeans(
     }
   }
   return sums;
+}
+
+function addTo(sum: Float64Array, values: Float32Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
 }
 
 /**
@@ -145,10 +172,7 @@ function addMean(value: Value, { axis, rank }: MeanRequest): string {
   return output.name;
 }
 
-function addQuantized(
-  value: Value,
-  { scale, zeroPoint, dataType }: QuantizationParameters,
-): Value {
+function addQuantized(value: Value, { scale, zeroPoint, dataType }: QuantizationParameters): Value {
   const { graph } = value;
   const parameters = [
     graph.addInitializer('probe_scale', Tensor.scalar('float', scale)),
@@ -157,7 +181,5 @@ function addQuantized(
   const quantized = graph
     .addNode({ opType: 'QuantizeLinear', inputs: [value, ...parameters] })
     .output();
-  return graph
-    .addNode({ opType: 'DequantizeLinear', inputs: [quantized, ...parameters] })
-    .output();
+  return graph.addNode({ opType: 'DequantizeLinear', inputs: [quantized, ...parameters] }).output();
 }

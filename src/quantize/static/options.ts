@@ -24,6 +24,8 @@ export const staticOptions = z.object({
   reduceRange: z._default(z.boolean(), false),
   /** MatMul by static integers too; dynamic ones are as fast and more accurate. */
   matMul: z._default(z.boolean(), false),
+  /** Take the shift that rounding and clipping cause out of the biases; needs one more pass. */
+  biasCorrection: z._default(z.boolean(), true),
   /** Ranges by value name, in place of the calibrated ones. */
   ranges: z._default(z.record(z.string(), rangeOverride), {}),
 });

@@ -5,12 +5,13 @@
 import type { Model } from '../../graph/model.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
-import { type IntegerRole, integerRoles } from '../../ops/integer-roles.js';
+import { type ComputeRole, type IntegerRole, integerRoles } from '../../ops/integer-roles.js';
 import { type FoundWeight, findWeight } from '../find-weight.js';
 
 /** A node with integer weights. */
 export interface ComputeNode {
   readonly node: Node;
+  readonly role: ComputeRole;
   readonly weight: FoundWeight;
   /** Axis of the output channels in the weight. */
   readonly axis: number;
@@ -55,19 +56,19 @@ export async function planStatic(model: Model, rules: PlanRules): Promise<Plan> 
   return { compute: [...compute.values()], nodes, groups: groupValues(model, nodes), skipped };
 }
 
-async function computeNode(
-  node: Node,
-  role: Extract<IntegerRole, { kind: 'compute' }>,
-): Promise<ComputeNode | string> {
+async function computeNode(node: Node, role: ComputeRole): Promise<ComputeNode | string> {
   const weight = await findWeight(node, 1);
   if ('reason' in weight) return weight.reason;
   if (weight.dataType !== 'float')
     return `its weight is ${weight.dataType}, integer kernels take float32`;
   const axis = role.weightAxis(node, weight.dims.length);
   if (axis === undefined) return 'its weight has a shape that the integer kernel does not take';
-  const bias = node.inputs[2];
-  if (bias && !node.constantInput(2)) return 'its bias is computed';
-  return { node, weight, axis };
+  const bias = node.constantInput(2);
+  if (node.inputs[2] && !bias) return 'its bias is computed';
+  if (bias && bias.size !== weight.dims[axis]) {
+    return `its bias has ${bias.size} numbers for ${weight.dims[axis]} output channels`;
+  }
+  return { node, role, weight, axis };
 }
 
 /**

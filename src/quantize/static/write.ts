@@ -10,33 +10,41 @@ import { tensorType } from '../../graph/value-type.js';
 import { Tensor } from '../../onnx/tensor.js';
 import {
   type ChannelLayout,
+  dequantizeWeight,
   quantizeWithScales,
   roundHalfEven,
   symmetricScales,
 } from '../integers.js';
+import { type ChannelMeans, meanShift } from './bias-correction.js';
 import type { StaticOptions } from './options.js';
 import type { QuantizationParameters } from './parameters.js';
 import type { ComputeNode, Plan, ScaleGroup } from './plan.js';
+
+/** What was decided before anything is written. */
+export interface StaticInput {
+  readonly plan: Plan;
+  readonly parameters: ReadonlyMap<ScaleGroup, QuantizationParameters>;
+  /** By value name, for the bias correction; a value without means keeps its biases. */
+  readonly means: ReadonlyMap<string, ChannelMeans>;
+  readonly options: StaticOptions;
+}
 
 export class StaticWriter {
   readonly #graph: Graph;
   readonly #plan: Plan;
   readonly #options: StaticOptions;
   readonly #parameters: ReadonlyMap<ScaleGroup, QuantizationParameters>;
+  readonly #means: ReadonlyMap<string, ChannelMeans>;
   readonly #shared = new Map<ScaleGroup, { scale: Value; zeroPoint: Value }>();
-  /** Scale of the activation by the dequantized value that nodes take now. */
-  readonly #scaleOf = new Map<Value, number>();
+  /** By the dequantized value that nodes take now: its scale, and the value it stands for. */
+  readonly #dequantized = new Map<Value, { scale: number; name: string }>();
 
-  constructor(
-    model: Model,
-    plan: Plan,
-    parameters: ReadonlyMap<ScaleGroup, QuantizationParameters>,
-    options: StaticOptions,
-  ) {
+  constructor(model: Model, input: StaticInput) {
     this.#graph = model.graph;
-    this.#plan = plan;
-    this.#parameters = parameters;
-    this.#options = options;
+    this.#plan = input.plan;
+    this.#parameters = input.parameters;
+    this.#means = input.means;
+    this.#options = input.options;
   }
 
   async write(): Promise<void> {
@@ -48,6 +56,7 @@ export class StaticWriter {
   #quantizeValue(value: Value, group: ScaleGroup): void {
     const graph = this.#graph;
     const parameters = this.#parameters.get(group)!;
+    const { name } = value;
     const { scale, zeroPoint } = this.#shareParameters(group, parameters);
     const { producer } = value;
     const fromIntegers = producer !== undefined && this.#isIntegerResult(value);
@@ -74,7 +83,7 @@ export class StaticWriter {
     quantize.output().type = tensorType(parameters.dataType, value.dims);
     for (const { node, index } of users) node.setInput(index, result);
     if (fromIntegers && value.isOutput) graph.replaceOutput(value, result);
-    this.#scaleOf.set(result, parameters.scale);
+    this.#dequantized.set(result, { scale: parameters.scale, name });
   }
 
   #isIntegerResult(value: Value): boolean {
@@ -102,46 +111,37 @@ export class StaticWriter {
     return shared;
   }
 
-  async #quantizeWeights({ node, weight, axis }: ComputeNode): Promise<void> {
+  async #quantizeWeights({ node, role, weight, axis }: ComputeNode): Promise<void> {
     const { perChannel, reduceRange } = this.#options;
     const layout: ChannelLayout = { dims: weight.dims, axis: perChannel ? axis : undefined };
-    const alpha = node.op === 'Gemm' ? node.float('alpha', 1) : 1;
-    let floats = await weight.read();
-    if (alpha !== 1) floats = floats.map((value) => value * alpha);
-    const activationScale = this.#scaleOf.get(node.input(0))!;
+    const factors = role.factors(node);
+    const floats = scaled(await weight.read(), factors.weight);
+    const activation = this.#dequantized.get(node.input(0))!;
     const limit = reduceRange ? 63 : 127;
-    const scales = symmetricScales(floats, layout, limit);
-    const bias = await this.#readBias(node);
-    if (bias) makeRoomForBias(scales, bias, activationScale);
+    const scales = symmetricScales(floats, layout, limit, weight.value.name);
+    const given = await node.constantInput(2)?.floats();
+    let bias = given && scaled(given, factors.bias);
+    if (bias) makeRoomForBias(scales, bias, activation.scale);
     const values = quantizeWithScales(floats, layout, scales, limit);
+    const means = this.#means.get(activation.name);
+    if (means) {
+      const quantized = dequantizeWeight({ values, scales, zeroPoint: 0 }, layout);
+      const weights = { float: floats, quantized };
+      const shift = meanShift(weights, weight.dims, axis, role.groups(node), means);
+      bias = Float32Array.from(shift, (shifted, channel) => (bias?.[channel] ?? 0) - shifted);
+    }
     const { name } = weight.value;
     const graph = this.#graph;
-    const perChannelDims = perChannel ? [scales.length] : [];
-    const scale = graph.addInitializer(`${name}_scale`, Tensor.of('float', perChannelDims, scales));
-    const zeroPoint = graph.addInitializer(
-      `${name}_zero_point`,
-      Tensor.of('int8', perChannelDims, new Int8Array(scales.length)),
-    );
-    const stored = graph.addInitializer(
-      `${name}_quantized`,
-      Tensor.of('int8', weight.dims, values),
-    );
-    node.setInput(
-      1,
-      this.#dequantize(node, [stored, scale, zeroPoint], perChannel ? axis : undefined),
-    );
-    if (bias) this.#quantizeBias(node, bias, scales, activationScale);
-    if (alpha !== 1) node.removeAttribute('alpha');
-    if (node.has('beta')) node.removeAttribute('beta');
-  }
-
-  /** The bias times beta, one number per output channel; undefined without one. */
-  async #readBias(node: Node): Promise<Float32Array | undefined> {
-    const tensor = node.constantInput(2);
-    if (!tensor) return undefined;
-    const beta = node.op === 'Gemm' ? node.float('beta', 1) : 1;
-    const floats = await tensor.floats();
-    return beta === 1 ? floats : floats.map((value) => value * beta);
+    const dims = perChannel ? [scales.length] : [];
+    const zeros = new Int8Array(scales.length);
+    const inputs = [
+      graph.addInitializer(`${name}_quantized`, Tensor.of('int8', weight.dims, values)),
+      graph.addInitializer(`${name}_scale`, Tensor.of('float', dims, scales)),
+      graph.addInitializer(`${name}_zero_point`, Tensor.of('int8', dims, zeros)),
+    ];
+    node.setInput(1, this.#dequantize(node, inputs, perChannel ? axis : undefined));
+    if (bias) this.#quantizeBias(node, bias, scales, activation.scale);
+    for (const attribute of role.factorAttributes) node.removeAttribute(attribute);
   }
 
   /** int32 with the scale of the accumulator, so that the kernel adds it without a conversion. */
@@ -152,7 +152,7 @@ export class StaticWriter {
     activationScale: number,
   ): void {
     const graph = this.#graph;
-    const name = node.input(2).name;
+    const name = node.inputs[2]?.name ?? `${node.label}_bias`;
     const scaleAt = (channel: number) =>
       Math.fround(activationScale * weightScales[weightScales.length === 1 ? 0 : channel]!);
     const values = Int32Array.from(bias, (value, channel) =>
@@ -184,6 +184,10 @@ export class StaticWriter {
       )
       .output();
   }
+}
+
+function scaled(values: Float32Array, factor: number): Float32Array {
+  return factor === 1 ? values : values.map((value) => value * factor);
 }
 
 /** The largest int32. */
