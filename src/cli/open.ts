@@ -8,8 +8,10 @@ import type { Dataset } from '../data/dataset.js';
 import { splitDataset } from '../data/split.js';
 import type { Engine, PortInfo, Target } from '../engine/engine.js';
 import { PareError } from '../errors.js';
-import type { NamedModel } from '../measure/named-model.js';
 import { createEngineFor, type OpenModel, openData, openModel } from '../node.js';
+
+export { portsOf } from '../optimize/measuring.js';
+
 import type { GlobalValues } from './global-options.js';
 import type { Output } from './output.js';
 
@@ -75,19 +77,6 @@ export async function usingEngine<T>(
     return await run(engine);
   } finally {
     await engine.close();
-  }
-}
-
-/** The ports of a model, as a session tells them. */
-export async function portsOf(
-  engine: Engine,
-  { source }: NamedModel,
-): Promise<readonly PortInfo[]> {
-  const session = await engine.createSession(source, { optimization: 'disabled' });
-  try {
-    return session.inputs;
-  } finally {
-    await session.release();
   }
 }
 

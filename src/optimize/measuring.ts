@@ -3,14 +3,17 @@
  */
 import { batches } from '../data/batches.js';
 import type { Dataset } from '../data/dataset.js';
+import { repeatableFeeds } from '../data/repeatable-feeds.js';
 import { splitDataset } from '../data/split.js';
-import type { Engine, Feeds } from '../engine/engine.js';
+import type { Engine, Feeds, PortInfo } from '../engine/engine.js';
 import { messageOf, PareError } from '../errors.js';
 import { type BenchRow, bench } from '../measure/bench.js';
 import { snrOf, worstOutput } from '../measure/compare-outputs.js';
 import type { Evaluation } from '../measure/evaluation.js';
 import type { NamedModel } from '../measure/named-model.js';
+import type { PassContext } from '../pass.js';
 import type { Progress } from '../progress.js';
+import { StatisticsCache } from '../quantize/calibrate/cache.js';
 import type { Candidate } from './candidate.js';
 import type { Measured } from './choose.js';
 import type { Quality } from './promise.js';
@@ -18,8 +21,8 @@ import type { Quality } from './promise.js';
 /** The name of the unchanged model in every measurement. */
 export const originalName = 'original';
 
-/** Most samples that the search for nodes to leave in float looks at. */
-const searchSamples = 64;
+/** Most samples that calibrate, and that the search for nodes to leave in float looks at. */
+const searchSamples = 100;
 
 export interface ChosenSamples {
   /** For the search; never among the evaluated ones. */
@@ -55,6 +58,18 @@ export function chooseSamples(
   return { search: calibrate, evaluate };
 }
 
+/** What passes need to look at activations: the samples for the search, and what is known of them. */
+export function calibrationContext(
+  dataset: Dataset,
+  ports: readonly PortInfo[],
+  indices: Uint32Array,
+): Required<Pick<PassContext, 'samples' | 'statistics'>> {
+  return {
+    samples: repeatableFeeds(dataset, ports, indices),
+    statistics: new StatisticsCache(),
+  };
+}
+
 /** Feeds of one sample, as the model is deployed: batch 1 where the model allows it. */
 export async function feedsOfSample(
   dataset: Dataset,
@@ -62,13 +77,24 @@ export async function feedsOfSample(
   model: NamedModel,
   index: number,
 ): Promise<Feeds> {
-  const session = await engine.createSession(model.source, { optimization: 'disabled' });
-  const { inputs } = session;
-  await session.release();
+  const inputs = await portsOf(engine, model);
   for await (const { feeds } of batches(dataset, inputs, { batchSize: 1, indices: [index] })) {
     return feeds;
   }
   throw new PareError('invalid-data', 'optimize: there is no sample', { file: dataset.name });
+}
+
+/** The inputs of a model, as a session tells them. */
+export async function portsOf(
+  engine: Engine,
+  { source }: NamedModel,
+): Promise<readonly PortInfo[]> {
+  const session = await engine.createSession(source, { optimization: 'disabled' });
+  try {
+    return session.inputs;
+  } finally {
+    await session.release();
+  }
 }
 
 export interface TimingContext {

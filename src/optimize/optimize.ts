@@ -19,11 +19,13 @@ import { type Progress, silent } from '../progress.js';
 import { type Candidate, type Dropped, makeCandidates, sizeOfSource } from './candidate.js';
 import { choose, type Goal } from './choose.js';
 import {
+  calibrationContext,
   chooseSamples,
   feedsOfSample,
   measuredOf,
   namedModel,
   originalName,
+  portsOf,
   qualityOf,
   refusalOf,
   timeModels,
@@ -112,13 +114,15 @@ export async function optimize(
   options: OptimizeOptions,
 ): Promise<OptimizeResult> {
   const { signal, progress = silent, goal = 'balanced', seed = 0, threads = 1, version } = options;
-  const context = passContext({ engine, signal, progress, seed });
   const source = await modelSource(model);
   const original: NamedModel = { name: originalName, source };
   const sizeBytes = sizeOfSource(source);
   const samples = chooseSamples(dataset, options.samples, seed);
   const feeds = await feedsOfSample(dataset, engine, original, samples.evaluate[0]!);
   const timing = { engine, threads, signal, progress };
+  const ports = await portsOf(engine, original);
+  const calibration = calibrationContext(dataset, ports, samples.search);
+  const context = passContext({ engine, signal, progress, seed, ...calibration });
 
   const specs = candidatesFor(options.target);
   const known = await measurable(original, dataset, engine, samples.evaluate, signal);

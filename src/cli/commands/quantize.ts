@@ -3,15 +3,15 @@
  */
 import { resolve } from 'node:path';
 import * as z from 'zod/mini';
-import { batches } from '../../data/batches.js';
 import type { Dataset } from '../../data/dataset.js';
-import type { PortInfo } from '../../engine/engine.js';
+import { repeatableFeeds } from '../../data/repeatable-feeds.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import { evaluate } from '../../measure/evaluate.js';
 import { saveModel } from '../../node.js';
 import { sizeOfSource } from '../../optimize/candidate.js';
 import type { PassContext } from '../../pass.js';
+import { calibratorNames } from '../../quantize/calibrate/calibrators.js';
 import { quantize, schemes } from '../../quantize/index.js';
 import { formatBytes } from '../../report/format.js';
 import { qualityCells, qualityColumns } from '../../report/measurements.js';
@@ -48,8 +48,22 @@ const schemeFields = {
   embeddings: z.optional(z.boolean().check(meta('quantize embedding tables (the default)'))),
   conv: z.optional(z.boolean().check(meta('dynamic: convolutions as ConvInteger too'))),
   reduceRange: z.optional(
-    z.boolean().check(meta('dynamic: 7-bit weights, for x64 CPUs without VNNI')),
+    z.boolean().check(meta('static, dynamic: 7-bit weights, for x64 CPUs without VNNI')),
   ),
+  calibrator: z.optional(
+    z.enum(calibratorNames).check(meta('static: how ranges are found from samples')),
+  ),
+  percentile: z.optional(
+    z.number().check(meta('static: share inside the range, in percent', { placeholder: 'N' })),
+  ),
+  activations: z.optional(
+    z.enum(['uint8', 'int8', 'uint16', 'int16']).check(meta('static: integers of activations')),
+  ),
+  symmetric: z.optional(z.boolean().check(meta('static: zero in the middle of the integers'))),
+  biasCorrection: z.optional(
+    z.boolean().check(meta('static: take the mean error out of biases (the default)')),
+  ),
+  matMul: z.optional(z.boolean().check(meta('static: MatMul too; dynamic is as fast'))),
   form: z.optional(
     z
       .enum(['dequantize', 'cast'])
@@ -90,6 +104,10 @@ export const quantizeCommand = defineCommand({
   }),
   examples: [
     {
+      command: 'quantize net.onnx --scheme static --data photos --preprocess imagenet',
+      text: 'integer kernels for convolutions, ranges from 100 samples',
+    },
+    {
       command: 'quantize bert.onnx --scheme dynamic',
       text: 'int8 weights and activations, no data',
     },
@@ -122,7 +140,8 @@ export const quantizeCommand = defineCommand({
         const apply = async (dataset: Dataset | undefined) => {
           for (const note of dataset?.notes ?? []) output.warn(note);
           const samples: PassContext['samples'] =
-            dataset && (() => feedsOf(dataset, ports, options.samples));
+            dataset &&
+            repeatableFeeds(dataset, ports, calibrationIndices(dataset.size, options.samples));
           const base = options.simplify ? (await simplify(model, {}, context)).model : model;
           const { model: result, report } = await quantize(base, scheme, own, {
             ...context,
@@ -173,7 +192,7 @@ export const quantizeCommand = defineCommand({
 function schemeOptions(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const pass = schemes.find(({ name }) => name === options.scheme);
   if (!pass) {
-    throw new PareError('unsupported', `quantize: the scheme ${options.scheme} is not there yet`, {
+    throw new PareError('usage', `quantize: no scheme is named ${options.scheme}`, {
       hint: `schemes: ${schemes.map(({ name }) => name).join(', ')}`,
     });
   }
@@ -192,10 +211,8 @@ function kebab(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-async function* feedsOf(dataset: Dataset, ports: readonly PortInfo[], limit = 100) {
-  const count = Math.min(limit, dataset.size);
-  const indices = Uint32Array.from({ length: count }, (_, i) =>
-    Math.floor((i * dataset.size) / count),
-  );
-  for await (const { feeds } of batches(dataset, ports, { batchSize: 1, indices })) yield feeds;
+/** Spread over the data, so that a file sorted by class is seen from all sides. */
+function calibrationIndices(size: number, limit = 100): Uint32Array {
+  const count = Math.min(limit, size);
+  return Uint32Array.from({ length: count }, (_, i) => Math.floor((i * size) / count));
 }

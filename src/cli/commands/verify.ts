@@ -10,7 +10,12 @@ import type { BenchRow } from '../../measure/bench.js';
 import { evaluate } from '../../measure/evaluate.js';
 import { modelFiles, openData } from '../../node.js';
 import { makeCandidate } from '../../optimize/candidate.js';
-import { chooseSamples, feedsOfSample, timeModels } from '../../optimize/measuring.js';
+import {
+  calibrationContext,
+  chooseSamples,
+  feedsOfSample,
+  timeModels,
+} from '../../optimize/measuring.js';
 import type { Receipt } from '../../optimize/receipt.js';
 import { type Check, checkEvaluation } from '../../optimize/verify.js';
 import { latencyCells } from '../../report/measurements.js';
@@ -67,14 +72,6 @@ export const verifyCommand = defineCommand({
         }
         const spec = { name: receipt.candidate, why: '', recipe: receipt.recipe };
         const context = { signal, progress, seed: receipt.seed, engine };
-        checks.push(
-          await attempt('recipe makes the same file', async () => {
-            const again = await makeCandidate(original!.model, spec, receipt.pare, context);
-            const files = await modelFiles(again.model, path);
-            const name = 'recipe makes the same file';
-            return hashCheck(name, receipt.output, await stampOfOutput(files, path, receiptPath));
-          }),
-        );
         const models = [
           { name: 'original', source: await modelSource(original!.model) },
           { name: 'optimized', source: await modelSource(optimized!.model) },
@@ -90,6 +87,18 @@ export const verifyCommand = defineCommand({
             detail: `${dataset.size} samples, the receipt states ${receipt.data.size}`,
           });
           const samples = chooseSamples(dataset, receipt.data.limit ?? undefined, receipt.seed);
+          checks.push(
+            await attempt('recipe makes the same file', async () => {
+              const calibration = calibrationContext(dataset, ports, samples.search);
+              const again = await makeCandidate(original!.model, spec, receipt.pare, {
+                ...context,
+                ...calibration,
+              });
+              const files = await modelFiles(again.model, path);
+              const name = 'recipe makes the same file';
+              return hashCheck(name, receipt.output, await stampOfOutput(files, path, receiptPath));
+            }),
+          );
           let row: BenchRow | null = null;
           const measured = await attempt('measured again', async () => {
             const [reference, again] = await evaluate(models, dataset, engine, {
