@@ -45,3 +45,23 @@ export const weightInputs: Readonly<Record<string, (node: Node) => readonly Weig
     GRU: () => [at(1, 1), at(2, 1)],
     RNN: () => [at(1, 1), at(2, 1)],
   });
+
+/** Activations that ONNX Runtime fuses into the Gemm before them (GemmActivationFusion, 1.30). */
+const fusedIntoGemm: ReadonlySet<string> = new Set([
+  'Elu',
+  'HardSigmoid',
+  'LeakyRelu',
+  'Relu',
+  'Selu',
+  'Sigmoid',
+  'Softplus',
+  'Softsign',
+  'Tanh',
+  'ThresholdedRelu',
+]);
+
+/** The node's result goes into such an activation alone: the fused node takes no integer weights. */
+export function hasFusedActivation(node: Node): boolean {
+  const use = node.outputs[0]?.onlyUse;
+  return use !== undefined && fusedIntoGemm.has(use.node.op);
+}

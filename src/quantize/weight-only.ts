@@ -13,7 +13,7 @@ import * as z from 'zod/mini';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
 import { elementCount } from '../onnx/data-type.js';
-import { type WeightInput, weightInputs } from '../ops/weights.js';
+import { hasFusedActivation, type WeightInput, weightInputs } from '../ops/weights.js';
 import { definePass } from '../pass.js';
 import { storeExactly } from './exact.js';
 import { findWeight, tooSmall } from './find-weight.js';
@@ -98,8 +98,9 @@ async function storeWeight(
   if ('reason' in weight) return weight;
   const small = tooSmall(weight, options);
   if (small) return small;
-  const { transposedBy } = input;
-  // The runtime joins DequantizeLinear with a Gemm only where that transposes nothing.
+  // The runtime joins DequantizeLinear with a Gemm only where that transposes nothing; where it
+  // does not join them, DequantizeLinear runs faster along the first axis.
+  const transposedBy = hasFusedActivation(node) ? undefined : input.transposedBy;
   const perm = transposedBy ? [1, 0] : [...weight.dims.keys()];
   const dims = perm.map((from) => weight.dims[from]!);
   const channels = options.perChannel ? input.axis(dims.length) : undefined;
