@@ -73,7 +73,9 @@ function readDigits() {
 
 function gather() {
   const out = new Uint8Array(held * side * side);
-  test.forEach((index, i) => out.set(images[index], i * side * side));
+  test.forEach((index, i) => {
+    out.set(images[index], i * side * side);
+  });
   return out;
 }
 
@@ -221,7 +223,7 @@ function convolution(inputs, outputs, size) {
         for (let p = 0; p < out * out; p++) {
           let sum = b.value[o];
           for (let t = 0; t < taps; t++) sum += w.value[o * taps + t] * columns[p * taps + t];
-          y[o * out * out + p] = sum > 0 ? sum : 0;
+          y[o * out * out + p] = Math.max(sum, 0);
         }
       }
       return y;

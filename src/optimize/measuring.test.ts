@@ -16,7 +16,7 @@ afterAll(() => engine.close());
 describe('chooseSamples', () => {
   test.each([2, 3, 10, 300, 5000])('of %i are disjoint and the same for one seed', (size) => {
     const { search, evaluate } = chooseSamples(noiseData(size), undefined, 3);
-    expect(search.length).toBe(Math.min(64, Math.ceil(size / 4)));
+    expect(search.length).toBe(Math.min(100, Math.ceil(size / 4)));
     expect(new Set([...search, ...evaluate]).size).toBe(size);
     expect(chooseSamples(noiseData(size), undefined, 3)).toEqual({ search, evaluate });
   });

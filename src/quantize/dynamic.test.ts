@@ -118,7 +118,7 @@ describe('the model as a whole', () => {
   test('an unknown scheme is a usage error that lists them', async () => {
     await expect(quantize(parseModel('main () => () {}'), 'int3')).rejects.toMatchObject({
       code: 'usage',
-      hint: 'schemes: dynamic, weight-only, float16',
+      hint: 'schemes: static, dynamic, weight-only, float16',
     });
   });
 

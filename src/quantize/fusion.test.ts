@@ -214,17 +214,21 @@ describe('between convolutions', () => {
 
   test('a conversion between two scales is named', async () => {
     const report = await check(
-      `${image(4)} a`,
-      `${image(4)} y`,
+      two,
+      `float[1,8,5,5] y`,
       '',
-      `${qdq('a')} [again] bq = QuantizeLinear(ad, s2, z) bd = DequantizeLinear(bq, s2, z)
-       [pool] p = MaxPool<kernel_shape = [1,1]>(bd) ${qdq('p', 's2')} y = Identity(pd)`,
+      `${qdq('a b')} [add] c = Add(ad, bd) ${qdq('c')}
+       [again] eq = QuantizeLinear(cd, s2, z) ed = DequantizeLinear(eq, s2, z)
+       [one] p = MaxPool<kernel_shape = [2,2]>(cd) ${qdq('p')}
+       [two] q = MaxPool<kernel_shape = [2,2]>(ed) ${qdq('q', 's2')}
+       [concat] k = Concat<axis = 1>(pd, qd) ${qdq('k')} y = Identity(kd)`,
     );
+    expect(report.unfused).toEqual([]);
     expect(report.requantized).toEqual([
       {
         node: 'again',
         op: 'QuantizeLinear',
-        reason: 'converts the integers of "aq" from one scale to another',
+        reason: 'converts the integers of "cq" from one scale to another',
       },
     ]);
   });

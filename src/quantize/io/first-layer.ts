@@ -124,11 +124,13 @@ function constantSteps(
   { scale, zeroPoint }: RawScale,
   dataType: RawType,
 ): number {
-  const peak = (list: Float32Array | Float64Array, row: number) => {
+  const peak = (list: ArrayLike<number>, row: number) => {
     const length = list.length / rows;
-    return list
-      .subarray(row * length, (row + 1) * length)
-      .reduce((most: number, each: number) => Math.max(most, Math.abs(each)), 0);
+    let most = 0;
+    for (let at = row * length; at < (row + 1) * length; at++) {
+      most = Math.max(most, Math.abs(list[at]!));
+    }
+    return most;
   };
   let needed = 1;
   for (let row = 0; row < rows; row++) {

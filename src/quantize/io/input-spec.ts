@@ -10,7 +10,7 @@ import type { Model } from '../../graph/model.js';
 import type { Dim } from '../../graph/value-type.js';
 import { elementCount } from '../../onnx/data-type.js';
 import { roundHalfEven } from '../integers.js';
-import { type RawType, rawRange } from './raw-scale.js';
+import type { RawType } from './raw-scale.js';
 
 export const inputKey = 'pare.input';
 
@@ -98,7 +98,7 @@ export function floatFeeds(specs: readonly InputSpec[], feeds: Feeds): Feeds {
     const tensor = feeds[spec.name];
     if (!tensor || tensor.dataType !== spec.dataType) continue;
     const { axes } = spec;
-    const back = axes && axes.map((_, axis) => axes.indexOf(axis));
+    const back = axes?.map((_, axis) => axes.indexOf(axis));
     const raw = permute(tensor, back);
     const { folded } = spec;
     const values = Float32Array.from(raw.data as Uint8Array);
@@ -162,7 +162,7 @@ function eachChannel(
 }
 
 /** Axis i of the result is axis `axes[i]` of the tensor. */
-function permute(tensor: HostTensor, axes: readonly number[] | null): HostTensor {
+function permute(tensor: HostTensor, axes: readonly number[] | null | undefined): HostTensor {
   if (!axes) return tensor;
   const { dims } = tensor;
   const from = tensor.data as Uint8Array;
