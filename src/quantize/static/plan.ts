@@ -94,7 +94,7 @@ function growRegions(
     const reason =
       rules.allowed(node) ??
       (leads.has(node) ? undefined : 'no integer kernel follows it') ??
-      (activationsOf(node, role).every((value) => value && isQuantized(value, nodes))
+      (activationsOf(node, role).every((value) => value && isQuantized(value, nodes, compute))
         ? undefined
         : 'one of its inputs is float');
     if (reason) skipped.push({ node, reason });
@@ -120,9 +120,17 @@ function activationsOf(node: Node, role: IntegerRole): (Value | undefined)[] {
   return role.kind === 'carry' || role.kind === 'compute' ? [node.inputs[0]] : [...node.inputs];
 }
 
-/** The value comes out of an integer node, directly or through a clip that will be absorbed. */
-function isQuantized(value: Value, nodes: ReadonlySet<Node>): boolean {
+/**
+ * The value gets a Q in any case: it comes out of an integer node, directly or through a clip that
+ * will be absorbed, or a compute node takes it.
+ */
+function isQuantized(
+  value: Value,
+  nodes: ReadonlySet<Node>,
+  compute: ReadonlyMap<Node, ComputeNode>,
+): boolean {
   const { producer } = value;
+  if ([...value.users].some((user) => compute.has(user) && user.inputs[0] === value)) return true;
   if (!producer) return false;
   if (nodes.has(producer)) return true;
   const before = absorbedBy(producer);
