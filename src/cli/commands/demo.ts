@@ -20,29 +20,5 @@ export const demoCommand = defineCommand({
   arguments: [],
   options: z.object({}),
   examples: [{ command: 'demo', text: 'before and after on your machine' }],
-  async run(context) {
-    const folder = await mkdtemp(join(tmpdir(), 'pare-demo-'));
-    const out = join(folder, 'digits.opt.onnx');
-    const { output, globals } = context;
-    try {
-      const options = z.parse(optimizeOptions, {
-        data: asset('digits.npz'),
-        preprocess: 'unit',
-        maxDrop: 0.5,
-        output: out,
-      });
-      output.human('pare optimize digits.onnx --data digits.npz --max-drop 0.5\n');
-      const code = await optimizeCommand.run({
-        ...context,
-        args: { model: asset('digits.onnx') },
-        options,
-        globals: { ...globals, dryRun: false },
-      } as never);
-      if (code || output.isJson) return code;
-      output.human('\npare verify digits.opt.onnx\n');
-      return await verifyCommand.run({ ...context, args: { model: out }, options: {} } as never);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  },
+  run: async (context) => (await import('../run/demo.js')).run(context),
 });

@@ -56,54 +56,5 @@ export const inspectCommand = defineCommand({
     { command: 'inspect resnet.onnx --format text > resnet.txt', text: 'the model as text' },
     { command: 'inspect bert.onnx --dims seq=128 --json', text: 'MACs at a length, as JSON' },
   ],
-  async run({ args, options, globals, cwd, signal, output }) {
-    const { usingEngine, usingModels } = await import('../open.js');
-    await usingModels([args.model], cwd, async ([opened]) => {
-      const { model, files } = opened!;
-      if (options.format === 'text' && !output.isJson) {
-        const { printModel } = await import('../../graph/print.js');
-        output.stdout(await printModel(model, { weights: options.weights }));
-        return;
-      }
-      const { stat } = await import('node:fs/promises');
-      const { inspectModel } = await import('../../measure/inspect.js');
-      const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
-      const settings = {
-        // What the user typed reads better than an absolute path, in commands to copy most of all.
-        file: args.model,
-        dims: parseDims(options.dims),
-        fileBytes: sizes.reduce((a, b) => a + b, 0),
-        nodes: options.nodes,
-        tensors: options.tensors,
-        check: options.check,
-        ...(!options.schemes && { tryBytes: 0 }),
-        signal,
-      };
-      const inspection = options.shapes
-        ? await usingEngine('node', globals, (engine) =>
-            inspectModel(model, { ...settings, engine }),
-          )
-        : await inspectModel(model, settings);
-      if (options.format === 'json') output.stdout(toJson({ schema: 1, ...inspection }));
-      output.json(inspection);
-      if (options.format !== 'summary') return;
-      const { inspectionText } = await import('../../report/inspection-text.js');
-      const { style, width } = output.stdoutTerminal;
-      output.stdout(inspectionText(inspection, { style, width }));
-    });
-  },
+  run: async (context) => (await import('../run/inspect.js')).run(context),
 });
-
-/** 'seq=128' as { seq: 128 }, 'image=1x3x224x224' as all dims of an input. Throws `usage`. */
-export function parseDims(texts: readonly string[]): Record<string, number | number[]> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const [, name, sizes] = /^(.+)=(\d+(?:x\d+)*)$/.exec(text) ?? [];
-      if (name === undefined || sizes === undefined) {
-        throw new PareError('usage', `--dims: expected NAME=N or INPUT=NxNxN, got "${text}"`);
-      }
-      const numbers = sizes.split('x').map(Number);
-      return [name, sizes.includes('x') ? numbers : numbers[0]!];
-    }),
-  );
-}

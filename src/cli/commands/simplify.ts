@@ -36,29 +36,5 @@ export const simplifyCommand = defineCommand({
     ),
   }),
   examples: [{ command: 'simplify model.onnx -o small.onnx', text: 'all rewrites' }],
-  async run({ args, options, globals, cwd, signal, progress, output }) {
-    const { output: given, ...rewrites } = options;
-    const target = resolve(cwd, given ?? args.model.replace(/(\.onnx)?$/, '.simple.onnx'));
-    await usingModels([args.model], cwd, ([opened]) =>
-      usingEngine('node', globals, async (engine) => {
-        const { model, files } = opened!;
-        const write = { force: globals.force, inputs: files, signal };
-        await checkTargets([target], write);
-        const result = await simplify(model, rewrites, { engine, signal, progress });
-        const { report } = result;
-        output.human(
-          `${formatInteger(report.nodesBefore)} nodes before, ${formatInteger(report.nodesAfter)} after.`,
-        );
-        output.human(
-          passReportText(
-            report.passes.filter(({ changed }) => changed.length > 0),
-            tableSettings(output),
-          ),
-        );
-        const written = globals.dryRun ? [] : await saveModel(result.model, target, write);
-        output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${target}.`);
-        output.json({ command: 'simplify', model: args.model, written, report });
-      }),
-    );
-  },
+  run: async (context) => (await import('../run/simplify.js')).run(context),
 });

@@ -1,0 +1,39 @@
+/**
+ * pare quantize --scheme static as users call it: with samples, and without.
+ */
+import { afterAll, expect, test } from 'vitest';
+import { digits, documentOf, hashOf, makeFolder, pare } from './run-pare.js';
+
+const folder = makeFolder();
+afterAll(folder.remove);
+
+test('static quantization keeps the digits apart and makes the same file with one thread or two', async () => {
+  const quantize = ['quantize', 'digits.onnx', '--scheme', 'static', ...digits, '--json'];
+  const [one, two] = await Promise.all([
+    pare([...quantize, '--threads', '1', '-o', 'one.onnx'], folder.path),
+    pare([...quantize, '--threads', '2', '-o', 'two.onnx'], folder.path),
+  ]);
+  expect(one.code, one.stderr).toBe(0);
+  const { report, sizes, evaluations } = documentOf(one);
+  expect(report.changed.map(({ op }: { op: string }) => op)).toEqual([
+    'Conv',
+    'Conv',
+    'Gemm',
+    'Gemm',
+  ]);
+  expect(sizes.after).toBeLessThan(0.3 * sizes.before);
+  expect(evaluations[1].drop.points).toBeLessThanOrEqual(1);
+  expect(evaluations[1].outputs[0].agreement.snrDb).toBeGreaterThan(30);
+  expect(two.code, two.stderr).toBe(0);
+  expect(hashOf(folder.file('two.onnx'))).toBe(hashOf(folder.file('one.onnx')));
+}, 60_000);
+
+test('without samples it says what is missing', async () => {
+  const { code, stderr } = await pare(
+    ['quantize', 'digits.onnx', '--scheme', 'static', '-o', 'none.onnx'],
+    folder.path,
+  );
+  expect(code).toBe(2);
+  expect(stderr).toContain('needs samples');
+  expect(stderr).toContain('--data');
+});
