@@ -93,8 +93,9 @@ export type Command = Omit<CommandDefinition, 'run'> & {
 };
 
 /**
- * Defines a command, with the types of `args` and `options` derived from it. Import what is heavy
- * (the engine, the data readers) inside `run`, so that the command's help stays fast.
+ * Defines a command, with the types of `args` and `options` derived from it. What it does is a
+ * module of its own (the folder run/), which `run` imports, so that the command's help loads
+ * neither the engine nor the data readers.
  *
  * @example
  * export const size = defineCommand({
@@ -103,7 +104,7 @@ export type Command = Omit<CommandDefinition, 'run'> & {
  *   arguments: [{ name: 'model', description: 'the ONNX file' }],
  *   options: z.object({ top: z._default(z.int().check(z.describe('rows to show')), 10) }),
  *   examples: [{ command: 'size resnet.onnx --top 5', text: 'the five largest weights' }],
- *   async run({ args, options, output }) { output.stdout(`${args.model} ${options.top}`); },
+ *   run: async (context) => (await import('../run/size.js')).run(context),
  * });
  */
 export function defineCommand<

@@ -1,9 +1,8 @@
 /**
- * What several commands open and must close again: models, an engine, data. And the options that
- * they have in common.
+ * What several commands open and must close again: models, an engine, data. The options for it are
+ * in fields.ts, which loads nothing of this.
  */
 import { resolve } from 'node:path';
-import * as z from 'zod/mini';
 import type { Dataset } from '../data/dataset.js';
 import { splitDataset } from '../data/split.js';
 import type { Engine, PortInfo, Target } from '../engine/engine.js';
@@ -14,36 +13,6 @@ export { portsOf } from '../optimize/measuring.js';
 
 import type { GlobalValues } from './global-options.js';
 import type { Output } from './output.js';
-
-const described = (description: string, more: object = {}) => z.meta({ description, ...more });
-
-export const targetField = z._default(
-  z
-    .enum(['node', 'wasm', 'webgpu'])
-    .check(described('runtime that the model is made for and measured on')),
-  'node',
-);
-
-/** Options of every command that reads data. */
-export const dataFields = {
-  data: z.optional(
-    z.string().check(
-      described('samples: a folder, zip, npz, IDX, CSV, JSONL or module', {
-        placeholder: 'PATH',
-      }),
-    ),
-  ),
-  preprocess: z.optional(
-    z.string().check(
-      described('a preset (imagenet, cifar10, mnist, raw ...), JSON, or a JSON file', {
-        placeholder: 'PRESET|JSON|FILE',
-      }),
-    ),
-  ),
-  samples: z.optional(
-    z.int().check(z.minimum(1), described('use at most so many samples', { placeholder: 'N' })),
-  ),
-};
 
 export interface DataValues {
   readonly data?: string | undefined;

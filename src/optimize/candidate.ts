@@ -6,7 +6,7 @@ import { modelSource } from '../engine/model-source.js';
 import { messageOf, PareError, throwIfAborted } from '../errors.js';
 import type { Model } from '../graph/model.js';
 import type { PassContext, PassReport } from '../pass.js';
-import { type Recipe, runRecipe } from './recipe.js';
+import { type Recipe, type RecipeContext, runRecipe } from './recipe.js';
 import type { CandidateSpec } from './targets.js';
 
 export interface Candidate {
@@ -34,7 +34,7 @@ export async function makeCandidate(
   original: Model,
   spec: Pick<CandidateSpec, 'name' | 'why' | 'recipe'>,
   version: string,
-  context: Partial<PassContext>,
+  context: RecipeContext,
 ): Promise<Candidate> {
   const { model, reports } = await runRecipe(original, spec.recipe, context);
   model.metadata.set(versionKey, version);
@@ -48,7 +48,7 @@ export async function makeCandidates(
   original: Model,
   specs: readonly CandidateSpec[],
   version: string,
-  context: PassContext,
+  context: PassContext & RecipeContext,
 ): Promise<{ made: Candidate[]; dropped: Dropped[] }> {
   const task = context.progress.task('make candidates', specs.length);
   const made: Candidate[] = [];

@@ -122,7 +122,10 @@ export async function optimize(
   const timing = { engine, threads, signal, progress };
   const ports = await portsOf(engine, original);
   const calibration = calibrationContext(dataset, ports, samples.search);
-  const context = passContext({ engine, signal, progress, seed, ...calibration });
+  const context = {
+    ...passContext({ engine, signal, progress, seed, ...calibration }),
+    firstSteps: new Map(),
+  };
 
   const specs = candidatesFor(options.target);
   const known = await measurable(original, dataset, engine, samples.evaluate, signal);

@@ -3,6 +3,7 @@
  * the same model gives the same bytes.
  */
 import { PareError } from '../errors.js';
+import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import { applyPass, type Pass, type PassContext, type PassReport } from '../pass.js';
 import { schemes } from '../quantize/index.js';
@@ -32,24 +33,45 @@ function runnerOf(pass: Pass): StepRunner {
   return (model, options, context) => applyPass(model, pass, options, context);
 }
 
-/** Runs the steps in order on copies; one report per step. Throws `usage` for a step that this version does not know. */
+interface StepResult {
+  readonly model: Model;
+  readonly report: PassReport;
+}
+
+export interface RecipeContext extends Partial<PassContext> {
+  /**
+   * Results of first steps on one and the same model, by step: a search runs many recipes that
+   * begin alike, and statistics of activations belong to the weights that they were seen with.
+   */
+  readonly firstSteps?: Map<string, StepResult> | undefined;
+}
+
+/**
+ * Runs the steps in order on copies; one report per step. Throws `usage` for a step that this
+ * version does not know.
+ */
 export async function runRecipe(
   model: Model,
   recipe: Recipe,
-  context: Partial<PassContext> = {},
+  context: RecipeContext = {},
 ): Promise<{ model: Model; reports: PassReport[] }> {
+  const { firstSteps, ...passContext } = context;
   let current = model;
   const reports: PassReport[] = [];
-  for (const step of recipe) {
+  for (const [at, step] of recipe.entries()) {
     const runner = runners[step.pass];
     if (!runner) {
       throw new PareError('usage', `recipe: no pass is named "${step.pass}"`, {
         hint: `known passes: ${Object.keys(runners).join(', ')}`,
       });
     }
-    const result = await runner(current, step.options, context);
+    const key = JSON.stringify(step);
+    const known = at === 0 ? firstSteps?.get(key) : undefined;
+    const result = known ?? (await runner(current, step.options, passContext));
+    if (at === 0) firstSteps?.set(key, result);
     current = result.model;
     reports.push(result.report);
   }
-  return { model: current, reports };
+  // What is remembered must not change, whatever the caller does with the result.
+  return { model: recipe.length === 1 && firstSteps ? cloneModel(current) : current, reports };
 }

@@ -15,7 +15,7 @@ import type { PassContext } from '../pass.js';
 import { type Candidate, makeCandidate } from './candidate.js';
 import { type ChosenSamples, namedModel, qualityOf } from './measuring.js';
 import { brokenLimits, loosen, type QualityPromise } from './promise.js';
-import { type Recipe, runRecipe, type Step } from './recipe.js';
+import { type Recipe, type RecipeContext, runRecipe, type Step } from './recipe.js';
 import { type NodeDamage, relax } from './relax.js';
 import type { Relaxable } from './targets.js';
 
@@ -32,8 +32,8 @@ export interface RelaxRequest {
   readonly samples: ChosenSamples;
   readonly engine: Engine;
   readonly version: string;
-  readonly context: PassContext;
-  /** Rankings that were measured already, by step. */
+  readonly context: PassContext & RecipeContext;
+  /** Rankings that were measured already, by steps and nodes. */
   readonly rankings: Map<string, readonly NodeDamage[]>;
 }
 
@@ -45,9 +45,8 @@ export interface Relaxed {
 /** The candidate with the fewest nodes in float that keeps the promise; undefined when none does. */
 export async function relaxCandidate(request: RelaxRequest): Promise<Relaxed | undefined> {
   const { candidate, samples, dataset, promise } = request;
-  const { step } = request.relax;
-  const changed = [...new Set(candidate.reports[step]!.changed.map(({ node }) => node))];
-  if (changed.length < 2) return undefined;
+  const changed = changedBy(candidate, request.relax);
+  if (changed.size < 2) return undefined;
   const search = await collect(dataset, samples.search);
   const damage = await rank(request, changed, search.slice(0, damageSamples));
   const found = await relax(damage, async (excluded) => {
@@ -60,7 +59,7 @@ export async function relaxCandidate(request: RelaxRequest): Promise<Relaxed | u
   // Few samples may let pass what the evaluation does not: then a few more nodes stay float.
   for (const more of [0, 1, 2, 4, 8]) {
     const excluded = found.ranked.slice(0, found.count + more).map(({ node }) => node);
-    if (excluded.length >= changed.length) break;
+    if (excluded.length >= changed.size) break;
     const rescued = await without(request, excluded);
     const evaluation = await evaluateOn(request, rescued, samples.evaluate);
     if (brokenLimits(promise, qualityOf(evaluation)).length === 0) {
@@ -70,32 +69,43 @@ export async function relaxCandidate(request: RelaxRequest): Promise<Relaxed | u
   return undefined;
 }
 
+/** The step that changes a node, for every node that the steps in question change. */
+function changedBy({ reports }: Candidate, { steps }: Relaxable): Map<string, number> {
+  const changed = new Map<string, number>();
+  for (const step of steps) {
+    for (const { node } of reports[step]!.changed) if (!changed.has(node)) changed.set(node, step);
+  }
+  return changed;
+}
+
 /** SNR of the outputs when one node alone is quantized, for every node. */
 async function rank(
   request: RelaxRequest,
-  nodes: readonly string[],
+  nodes: ReadonlyMap<string, number>,
   samples: readonly Sample[],
 ): Promise<readonly NodeDamage[]> {
-  const { candidate, engine, original, context, rankings } = request;
-  const { step } = request.relax;
-  const upTo = candidate.recipe.slice(0, step + 1);
-  const key = JSON.stringify(upTo);
+  const { candidate, engine, original, context, rankings, relax } = request;
+  const key = JSON.stringify([
+    relax.steps.map((step) => candidate.recipe[step]),
+    [...nodes.keys()],
+  ]);
   const known = rankings.get(key);
   if (known) return known;
-  // The steps before are run once; each variant is one node of the step on top of them.
-  const base = await runRecipe(request.model, upTo.slice(0, step), context);
+  // The steps before are run once; each variant is one node of one step on top of them.
+  const first = Math.min(...relax.steps);
+  const base = await runRecipe(request.model, candidate.recipe.slice(0, first), context);
   const only = async function* (): AsyncGenerator<Variant> {
-    for (const node of nodes) {
+    for (const [node, step] of nodes) {
       yield {
         name: node,
         source: async () => {
-          const alone = withOptions(upTo[step]!, { include: [node] });
+          const alone = withOptions(candidate.recipe[step]!, { include: [node] });
           return modelSource((await runRecipe(base.model, [alone], context)).model);
         },
       };
     }
   };
-  const task = context.progress.task('damage of each node', nodes.length);
+  const task = context.progress.task('damage of each node', nodes.size);
   const damage: NodeDamage[] = [];
   try {
     const options = { signal: context.signal };
@@ -119,12 +129,12 @@ async function rank(
   return damage;
 }
 
-/** The candidate again, with these nodes left out of the step. */
+/** The candidate again, with these nodes left out of the steps. */
 function without(request: RelaxRequest, excluded: readonly string[]): Promise<Candidate> {
   const { candidate, relax, model, version, context } = request;
   const recipe: Recipe = [
     ...candidate.recipe.map((each, at) =>
-      at === relax.step ? withOptions(each, { exclude: excluded }) : each,
+      relax.steps.includes(at) ? withOptions(each, { exclude: excluded }) : each,
     ),
     ...(relax.rest ? [relax.rest] : []),
   ];

@@ -17,8 +17,8 @@ export interface CandidateSpec {
 }
 
 export interface Relaxable {
-  /** The step whose nodes may be left in float, one by one. */
-  readonly step: number;
+  /** The steps whose nodes may be left in float, one by one. */
+  readonly steps: readonly number[];
   /** What the nodes left in float get instead, where the recipe has nothing for them yet. */
   readonly rest?: Step;
 }
@@ -48,43 +48,43 @@ const candidates: Readonly<Record<Target, readonly CandidateSpec[]>> = Object.fr
       name: 'static int8',
       why: 'Conv and Gemm on integer kernels with calibrated activations (2 to 4 times float with VNNI)',
       recipe: [simplified, staticInt8],
-      relax: { step: 1, rest: storage({ form: 'cast' }) },
+      relax: { steps: [1], rest: storage({ form: 'cast' }) },
     },
     {
       name: 'static + dynamic int8',
       why: 'Conv and Gemm static, MatMul and LSTM dynamic, what is left stored as int8',
       recipe: [simplified, staticInt8, dynamic(), storage({ form: 'cast' })],
-      relax: { step: 1 },
+      relax: { steps: [1, 2] },
     },
     {
       name: 'dynamic int8',
       why: 'MatMul, Gemm and LSTM on integer kernels (3 to 4 times float with VNNI)',
       recipe: [simplified, dynamic()],
-      relax: { step: 1, rest: storage({ form: 'cast' }) },
+      relax: { steps: [1], rest: storage({ form: 'cast' }) },
     },
     {
       name: 'dynamic int8 + stored int8',
       why: 'the same, and the weights of all other layers as int8, folded to float at load',
       recipe: [simplified, dynamic(), storage({ form: 'cast' })],
-      relax: { step: 1 },
+      relax: { steps: [1] },
     },
     {
       name: 'dynamic int8 with Conv',
       why: 'dense convolutions as ConvInteger too (1.2 times float on large maps)',
       recipe: [simplified, dynamic({ conv: true })],
-      relax: { step: 1, rest: storage({ form: 'cast' }) },
+      relax: { steps: [1], rest: storage({ form: 'cast' }) },
     },
     {
       name: 'stored int8',
       why: 'a quarter of the file at the speed of float: weights are folded back at load',
       recipe: [simplified, storage({ form: 'cast' })],
-      relax: { step: 1 },
+      relax: { steps: [1] },
     },
     {
       name: 'weight-only int8',
       why: 'DequantizeLinear before MatMul becomes an integer kernel on CPUs',
       recipe: [simplified, storage({ form: 'dequantize' })],
-      relax: { step: 1 },
+      relax: { steps: [1] },
     },
     halfStorage,
   ],
@@ -98,25 +98,25 @@ const candidates: Readonly<Record<Target, readonly CandidateSpec[]>> = Object.fr
       name: 'static int8',
       why: 'dense convolutions on integer kernels (1.3 to 2.5 times float; depthwise ones are slower)',
       recipe: [simplified, staticInt8],
-      relax: { step: 1, rest: storage({ form: 'cast' }) },
+      relax: { steps: [1], rest: storage({ form: 'cast' }) },
     },
     {
       name: 'dynamic int8',
       why: 'MatMul on integer kernels (up to 2.5 times float from 16 rows on, slower for a single row)',
       recipe: [simplified, dynamic()],
-      relax: { step: 1, rest: storage({ form: 'cast' }) },
+      relax: { steps: [1], rest: storage({ form: 'cast' }) },
     },
     {
       name: 'dynamic int8 with Conv',
       why: 'dense convolutions on integer kernels (1.2 to 2 times float for whole networks)',
       recipe: [simplified, dynamic({ conv: true })],
-      relax: { step: 1, rest: storage({ form: 'cast' }) },
+      relax: { steps: [1], rest: storage({ form: 'cast' }) },
     },
     {
       name: 'stored int8',
       why: 'a quarter of the download at the speed of float: weights are folded back at load',
       recipe: [simplified, storage({ form: 'cast' })],
-      relax: { step: 1 },
+      relax: { steps: [1] },
     },
     halfStorage,
   ],

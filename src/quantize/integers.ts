@@ -1,17 +1,11 @@
 /**
- * The numerics of integer quantization: q = clamp(round(x / scale) + zeroPoint), x ~ (q - zeroPoint) * scale.
- * Rounding is to nearest, ties to even, and the quotient is a float32, as in ONNX's
- * QuantizeLinear; Math.round would be wrong for ties (it rounds 0.5 up).
+ * Symmetric integers of weights: scales per channel or for the whole tensor, and the codes under
+ * them. The rounding itself is that of kernels.ts.
  */
 import { PareError } from '../errors.js';
+import { dequantizeLinear, quantizeLinear, roundHalfEven } from './kernels.js';
 
-/** Adding and subtracting 1.5 * 2^52 rounds a double to an integer, ties to even. */
-const roundingShift = 6755399441055744;
-
-/** Nearest integer, ties to even, for |x| below 2^51. */
-export function roundHalfEven(x: number): number {
-  return x + roundingShift - roundingShift;
-}
+export { roundHalfEven };
 
 /** How a tensor is cut into channels: `axis` undefined means one scale for all of it. */
 export interface ChannelLayout {
@@ -56,15 +50,11 @@ export function quantizeWeight(
   const limit = format.reduceRange ? 63 : 127;
   const scales = symmetricScales(weights, layout, limit, tensor);
   const zeroPoint = format.dataType === 'uint8' ? 128 : 0;
-  const values =
-    format.dataType === 'uint8' ? new Uint8Array(weights.length) : new Int8Array(weights.length);
-  forEachChannel(layout, (channel, start, length) => {
-    const scale = scales[channel]!;
-    for (let i = start; i < start + length; i++) {
-      const q = roundHalfEven(Math.fround(weights[i]! / scale));
-      values[i] = Math.max(-limit, Math.min(limit, q)) + zeroPoint;
-    }
-  });
+  const range = { low: zeroPoint - limit, high: zeroPoint + limit };
+  const values = quantizeLinear(weights, scales, zeroPoint, format.dataType, {
+    ...layout,
+    ...range,
+  }) as Int8Array | Uint8Array;
   return { values, scales, zeroPoint };
 }
 
@@ -75,27 +65,13 @@ export function quantizeWithScales(
   scales: Float32Array,
   limit: number,
 ): Int8Array {
-  const values = new Int8Array(weights.length);
-  forEachChannel(layout, (channel, start, length) => {
-    const scale = scales[channel]!;
-    for (let i = start; i < start + length; i++) {
-      const q = roundHalfEven(Math.fround(weights[i]! / scale));
-      values[i] = Math.max(-limit, Math.min(limit, q));
-    }
-  });
-  return values;
+  const range = { low: -limit, high: limit };
+  return quantizeLinear(weights, scales, 0, 'int8', { ...layout, ...range }) as Int8Array;
 }
 
 /** Back to float, as DequantizeLinear does it. */
 export function dequantizeWeight(weight: QuantizedWeight, layout: ChannelLayout): Float32Array {
-  const out = new Float32Array(weight.values.length);
-  forEachChannel(layout, (channel, start, length) => {
-    const scale = weight.scales[channel]!;
-    for (let i = start; i < start + length; i++) {
-      out[i] = (weight.values[i]! - weight.zeroPoint) * scale;
-    }
-  });
-  return out;
+  return dequantizeLinear(weight.values, weight.scales, weight.zeroPoint, layout);
 }
 
 /** max|w| / limit per channel; 1 for a channel of zeros or of values too small for a scale. */

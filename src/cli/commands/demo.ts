@@ -1,16 +1,8 @@
 /**
  * pare demo: the main job on the digit classifier and the digits that come with the package.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as z from 'zod/mini';
 import { defineCommand } from '../command.js';
-import { optimizeCommand, optimizeOptions } from './optimize.js';
-import { verifyCommand } from './verify.js';
-
-const asset = (name: string) => fileURLToPath(new URL(`../../../assets/${name}`, import.meta.url));
 
 export const demoCommand = defineCommand({
   name: 'demo',

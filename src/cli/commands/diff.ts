@@ -3,20 +3,8 @@
  * goes to stdout.
  */
 import * as z from 'zod/mini';
-import type { Dataset } from '../../data/dataset.js';
-import type { Feeds, PortInfo } from '../../engine/engine.js';
-import type { ModelDiff } from '../../measure/diff.js';
 import { defineCommand } from '../command.js';
-import { ExitCode } from '../exit-codes.js';
-import {
-  chosenIndices,
-  dataFields,
-  portsOf,
-  usingData,
-  usingEngine,
-  usingModels,
-} from '../open.js';
-import { parseDims } from './inspect.js';
+import { dataFields } from '../fields.js';
 
 const flag = (description: string) => z._default(z.boolean().check(z.describe(description)), false);
 

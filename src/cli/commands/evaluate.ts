@@ -1,29 +1,31 @@
 /**
  * pare evaluate: accuracy of one model, or of several beside the first.
  */
-import { basename } from 'node:path';
 import * as z from 'zod/mini';
-import { modelSource } from '../../engine/model-source.js';
-import { evaluate } from '../../measure/evaluate.js';
-import type { Evaluation } from '../../measure/evaluation.js';
-import { formatPercent } from '../../report/format.js';
-import { qualityCells, qualityColumns } from '../../report/measurements.js';
-import { table } from '../../report/table.js';
 import { defineCommand } from '../command.js';
-import {
-  chosenIndices,
-  dataFields,
-  portsOf,
-  requireData,
-  tableSettings,
-  targetField,
-  uniqueNames,
-  usingData,
-  usingEngine,
-  usingModels,
-} from '../open.js';
+import { dataFields, targetField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
+
+export const evaluateOptions = z.object({
+  ...dataFields,
+  target: targetField,
+  task: z.optional(
+    z
+      .enum(['classification', 'tokens', 'generic'])
+      .check(meta('what is scored (default: found out)')),
+  ),
+  output: z.optional(z.string().check(meta('the output that is scored', { placeholder: 'NAME' }))),
+  batchSize: z._default(
+    z
+      .int()
+      .check(
+        z.minimum(1),
+        meta('samples per run, where the model allows it', { placeholder: 'N' }),
+      ),
+    1,
+  ),
+});
 
 export const evaluateCommand = defineCommand({
   name: 'evaluate',
@@ -31,27 +33,7 @@ export const evaluateCommand = defineCommand({
   description:
     'Top-1, top-5 and flips for classifiers, perplexity for token models, signal-to-noise ratio for everything. Labels are optional: without them the first model is what the others are held against.',
   arguments: [{ name: 'models', description: 'ONNX files, the reference first', variadic: true }],
-  options: z.object({
-    ...dataFields,
-    target: targetField,
-    task: z.optional(
-      z
-        .enum(['classification', 'tokens', 'generic'])
-        .check(meta('what is scored (default: found out)')),
-    ),
-    output: z.optional(
-      z.string().check(meta('the output that is scored', { placeholder: 'NAME' })),
-    ),
-    batchSize: z._default(
-      z
-        .int()
-        .check(
-          z.minimum(1),
-          meta('samples per run, where the model allows it', { placeholder: 'N' }),
-        ),
-      1,
-    ),
-  }),
+  options: evaluateOptions,
   examples: [
     { command: 'evaluate net.onnx --data photos --preprocess imagenet', text: 'accuracy' },
     { command: 'evaluate net.onnx net.opt.onnx --data photos', text: 'before and after' },

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseModel } from '../../graph/parse.js';
 import { saveModel } from '../../node.js';
 import { runCli } from '../frame.js';
+import { parseDims } from '../parse-dims.js';
 import { TestHost } from '../test-host.js';
 import { commands } from './index.js';
-import { parseDims } from './inspect.js';
 
 const text = `
   < ir_version: 8, opset_import: ["" : 17] >

@@ -3,9 +3,7 @@
  * is the data, so it goes to stdout.
  */
 import * as z from 'zod/mini';
-import { PareError } from '../../errors.js';
 import { defineCommand } from '../command.js';
-import { toJson } from '../output.js';
 
 const flag = (description: string) => z._default(z.boolean().check(z.describe(description)), false);
 

@@ -1,37 +1,9 @@
 /**
  * pare optimize: the main job on the command line.
  */
-import { readFile } from 'node:fs/promises';
-import { basename, dirname, relative, resolve } from 'node:path';
 import * as z from 'zod/mini';
-import { modelSource } from '../../engine/model-source.js';
-import { PareError } from '../../errors.js';
-import type { Model } from '../../graph/model.js';
-import { sizeOf } from '../../measure/size.js';
-import { brotliCounter, loadPreprocess, modelFiles } from '../../node.js';
-import { describeMachine } from '../../optimize/node-machine.js';
-import { optimize } from '../../optimize/optimize.js';
-import { promiseText, type QualityPromise } from '../../optimize/promise.js';
-import { groupSkips, makeReceipt } from '../../optimize/receipt.js';
-import { beforeAfterTable, candidateTable } from '../../report/optimize-table.js';
-import { version } from '../../version.js';
-import { checkTargets } from '../check-targets.js';
 import { defineCommand } from '../command.js';
-import { ExitCode } from '../exit-codes.js';
-import type { GlobalValues } from '../global-options.js';
-import { stampOf, stampOfOutput } from '../node-hash.js';
-import {
-  dataFields,
-  inputFiles,
-  portsOf,
-  requireData,
-  tableSettings,
-  targetField,
-  usingData,
-  usingEngine,
-  usingModels,
-} from '../open.js';
-import { writeFilesAtomic } from '../write-file.js';
+import { dataFields, targetField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 

@@ -1,40 +1,15 @@
 /**
  * pare quantize: one scheme, applied.
  */
-import { resolve } from 'node:path';
 import * as z from 'zod/mini';
-import type { Dataset } from '../../data/dataset.js';
-import { repeatableFeeds } from '../../data/repeatable-feeds.js';
-import { modelSource } from '../../engine/model-source.js';
-import { PareError } from '../../errors.js';
-import { evaluate } from '../../measure/evaluate.js';
-import { saveModel } from '../../node.js';
-import { sizeOfSource } from '../../optimize/candidate.js';
-import type { PassContext } from '../../pass.js';
 import { calibratorNames } from '../../quantize/calibrate/calibrators.js';
-import { quantize, schemes } from '../../quantize/index.js';
-import { formatBytes } from '../../report/format.js';
-import { qualityCells, qualityColumns } from '../../report/measurements.js';
-import { passReportText } from '../../report/pass-report.js';
-import { table } from '../../report/table.js';
-import { simplify } from '../../simplify/index.js';
-import { checkTargets } from '../check-targets.js';
 import { defineCommand } from '../command.js';
-import {
-  chosenIndices,
-  dataFields,
-  inputFiles,
-  portsOf,
-  refuseDataOptions,
-  tableSettings,
-  usingData,
-  usingEngine,
-  usingModels,
-} from '../open.js';
+import { dataFields } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
-const schemeFields = {
+/** Options of the schemes. Each is given to a scheme that has it, and refused with the others. */
+export const schemeFields = {
   include: z.optional(
     z.array(z.string()).check(meta('only these nodes: names, wildcards (*), op:Type')),
   ),
@@ -79,29 +54,31 @@ const schemeFields = {
   ),
 };
 
+export const quantizeOptions = z.object({
+  scheme: z.enum(['static', 'dynamic', 'weight-only', 'float16']).check(meta('how to quantize')),
+  ...dataFields,
+  ...schemeFields,
+  simplify: z._default(
+    z.boolean().check(meta('simplify first, so that weights are found and norms are folded')),
+    true,
+  ),
+  output: z.optional(
+    z.string().check(
+      meta('the file to write (default: MODEL.SCHEME.onnx)', {
+        short: 'o',
+        placeholder: 'FILE',
+      }),
+    ),
+  ),
+});
+
 export const quantizeCommand = defineCommand({
   name: 'quantize',
   summary: 'apply one quantization scheme and report every node that it left alone',
   description:
     'With --data the result is evaluated against the original on it. To have the scheme chosen and verified, use pare optimize.',
   arguments: [{ name: 'model', description: 'the ONNX file' }],
-  options: z.object({
-    scheme: z.enum(['static', 'dynamic', 'weight-only', 'float16']).check(meta('how to quantize')),
-    ...dataFields,
-    ...schemeFields,
-    simplify: z._default(
-      z.boolean().check(meta('simplify first, so that weights are found and norms are folded')),
-      true,
-    ),
-    output: z.optional(
-      z.string().check(
-        meta('the file to write (default: MODEL.SCHEME.onnx)', {
-          short: 'o',
-          placeholder: 'FILE',
-        }),
-      ),
-    ),
-  }),
+  options: quantizeOptions,
   examples: [
     {
       command: 'quantize net.onnx --scheme static --data photos --preprocess imagenet',

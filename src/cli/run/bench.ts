@@ -28,7 +28,15 @@ type Context = CommandContext<
   { readonly models: readonly string[] }
 >;
 
-export async function run({ args, options, globals, cwd, signal, progress, output }: Context): Promise<void> {
+export async function run({
+  args,
+  options,
+  globals,
+  cwd,
+  signal,
+  progress,
+  output,
+}: Context): Promise<void> {
   refuseDataOptions(options);
   await usingModels(args.models, cwd, (opened) =>
     usingEngine(options.target, globals, async (engine) => {

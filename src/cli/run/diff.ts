@@ -16,7 +16,14 @@ type Context = CommandContext<
   { readonly a: string; readonly b: string }
 >;
 
-export async function run({ args, options, globals, cwd, signal, output }: Context): Promise<ExitCode> {
+export async function run({
+  args,
+  options,
+  globals,
+  cwd,
+  signal,
+  output,
+}: Context): Promise<ExitCode> {
   const [nameA, nameB] = [args.a, args.b];
   const dims = parseDims(options.dims);
   return usingModels([nameA, nameB], cwd, async ([openA, openB]) => {

@@ -33,9 +33,7 @@ export async function run({ args, options, globals, cwd, signal, output }: Conte
       signal,
     };
     const inspection = options.shapes
-      ? await usingEngine('node', globals, (engine) =>
-          inspectModel(model, { ...settings, engine }),
-        )
+      ? await usingEngine('node', globals, (engine) => inspectModel(model, { ...settings, engine }))
       : await inspectModel(model, settings);
     if (options.format === 'json') output.stdout(toJson({ schema: 1, ...inspection }));
     output.json(inspection);

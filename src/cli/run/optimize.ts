@@ -124,15 +124,16 @@ export async function run(
         for (const { op, nodes, reason } of groupSkips(winner.reports).slice(0, 5)) {
           output.detail(`left alone: ${nodes.length} ${op}: ${reason}`);
         }
-        output.human(
-          globals.dryRun
-            ? `Would write ${basename(target)} and ${basename(receiptPath)}.`
-            : `Wrote ${relative(cwd, target)} and its receipt ${basename(receiptPath)}. Check them with: pare verify ${quote(relative(cwd, target))}`,
-        );
+        if (keep)
+          output.human(
+            globals.dryRun
+              ? `Would write ${basename(target)} and ${basename(receiptPath)}.`
+              : `Wrote ${relative(cwd, target)} and its receipt ${basename(receiptPath)}. Check them with: pare verify ${quote(relative(cwd, target))}`,
+          );
         output.json({
           command: 'optimize',
           model: args.model,
-          written: globals.dryRun ? null : { model: target, receipt: receiptPath },
+          written: globals.dryRun || !keep ? null : { model: target, receipt: receiptPath },
           chosen: winner.name,
           receipt,
         });
@@ -142,7 +143,7 @@ export async function run(
   });
 }
 
-function promiseOf(options: z.output<typeof optimizeOptions>): QualityPromise | undefined {
+function promiseOf(options: Options): QualityPromise | undefined {
   const { maxDrop, maxFlips, minSnr } = options;
   if (maxDrop === undefined && maxFlips === undefined && minSnr === undefined) return undefined;
   return { maxDrop, maxFlips, minSnr };

@@ -34,7 +34,15 @@ import {
 
 type Context = CommandContext<z.output<typeof quantizeOptions>, { readonly model: string }>;
 
-export async function run({ args, options, globals, cwd, signal, progress, output }: Context): Promise<void> {
+export async function run({
+  args,
+  options,
+  globals,
+  cwd,
+  signal,
+  progress,
+  output,
+}: Context): Promise<void> {
   const { scheme } = options;
   const target = resolve(
     cwd,
@@ -82,8 +90,7 @@ export async function run({ args, options, globals, cwd, signal, progress, outpu
             ),
           );
         }
-        if (report.changed.length === 0)
-          output.warn(`${scheme} applies to no node of this model`);
+        if (report.changed.length === 0) output.warn(`${scheme} applies to no node of this model`);
         const written = globals.dryRun ? [] : await saveModel(result, target, write);
         output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${target}.`);
         output.json({

@@ -14,7 +14,15 @@ import { tableSettings, usingEngine, usingModels } from '../open.js';
 
 type Context = CommandContext<z.output<typeof simplifyOptions>, { readonly model: string }>;
 
-export async function run({ args, options, globals, cwd, signal, progress, output }: Context): Promise<void> {
+export async function run({
+  args,
+  options,
+  globals,
+  cwd,
+  signal,
+  progress,
+  output,
+}: Context): Promise<void> {
   const { output: given, ...rewrites } = options;
   const target = resolve(cwd, given ?? args.model.replace(/(\.onnx)?$/, '.simple.onnx'));
   await usingModels([args.model], cwd, ([opened]) =>

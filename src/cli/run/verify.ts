@@ -29,7 +29,14 @@ import { readReceipt } from '../read-receipt.js';
 
 type Context = CommandContext<z.output<typeof verifyOptions>, { readonly model: string }>;
 
-export async function run({ args, options, cwd, signal, progress, output }: Context): Promise<ExitCode> {
+export async function run({
+  args,
+  options,
+  cwd,
+  signal,
+  progress,
+  output,
+}: Context): Promise<ExitCode> {
   const path = resolve(cwd, args.model);
   const receiptPath = resolve(cwd, options.receipt ?? `${path.replace(/\.onnx$/, '')}.json`);
   const receipt = await readReceipt(receiptPath);

@@ -1,14 +1,16 @@
 /**
- * Gathers the statistics of values over samples, in two passes: the extremes as reductions inside
- * the graph (a few numbers per value and sample come back), then histograms between the extremes
- * that are known by now. The tensors of the second pass come back a bounded number of bytes at a
- * time, and are counted while the runtime computes the next sample.
+ * Gathers the statistics of values over samples in one pass: the extremes as reductions inside the
+ * graph, and for histograms the elements as float16, which are counted by their bit pattern while
+ * the runtime computes the next sample. Values whose range float16 does not resolve get a second
+ * pass over their floats. Tensors come back a bounded number of bytes at a time.
  *
- * Approaches tried (MobileNetV2, 100 images, 2 cores): growing the histogram's range on the fly
- * in one pass needs no second run but makes bins depend on the order of the samples; counting
- * inside the graph (ScatterElements, 20 ns per element) takes ten times as long as in JavaScript.
+ * Approaches tried (MobileNetV2, 100 images, CPU time of a sample, 16 ms of it the model's):
+ * - extremes first, then histograms of the floats between them: 43 + 67 ms, and data read twice;
+ * - the float16 of this file: 57 ms;
+ * - counting inside the graph (ScatterElements, 20 ns per element): ten times as long;
+ * - growing the histogram's range on the fly: bins depend on the order of the samples.
  */
-import type { Engine, EngineSession, Feeds } from '../../engine/engine.js';
+import type { Engine, Feeds, HostTensor } from '../../engine/engine.js';
 import { float32Of } from '../../engine/host-tensor.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError, throwIfAborted } from '../../errors.js';
@@ -16,18 +18,27 @@ import { cloneModel } from '../../graph/clone.js';
 import type { Model } from '../../graph/model.js';
 import type { Value } from '../../graph/value.js';
 import { tensorType } from '../../graph/value-type.js';
+import { type DataType, dataTypes } from '../../onnx/data-type.js';
 import { type Progress, silent } from '../../progress.js';
-import { addToHistogram, histogramBins, type ValueStatistics } from './statistics.js';
+import { fitsHalf, HalfCounts } from './half-counts.js';
+import {
+  addToHistogram,
+  type Histogram,
+  histogramBins,
+  type ValueStatistics,
+} from './statistics.js';
 
 export interface CollectOptions {
-  /** Extremes alone need one pass only. Default true. */
+  /** Default true. Extremes alone are less work. */
   readonly histograms?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
 }
 
-/** Most bytes of tensors that one run hands back. */
+/** Most bytes of tensors that one run hands back, by the sizes that the first sample has. */
 const bytesPerRun = 64e6;
+/** Most values that are counted together: 256 KiB of counts each. */
+const valuesPerRun = 128;
 
 interface Extremes {
   min: number;
@@ -36,14 +47,13 @@ interface Extremes {
   sumMax: number;
   samples: number;
   elements: number;
-  /** Elements of the largest sample. */
-  largest: number;
 }
 
 /**
  * @param names float values of the main graph
  * @param samples called once per pass
- * @throws PareError `invalid-model` for a value that holds NaN or infinity, which has no range
+ * @throws PareError `invalid-model` for a value that holds NaN or infinity, which has no range;
+ *   `invalid-data` without any sample
  * @returns by name; values that were empty in every sample are left out
  */
 export async function collectStatistics(
@@ -53,91 +63,220 @@ export async function collectStatistics(
   samples: () => AsyncIterable<Feeds>,
   options: CollectOptions = {},
 ): Promise<Map<string, ValueStatistics>> {
-  const { histograms = true, progress = silent, signal } = options;
-  const extremes = await collectExtremes(model, engine, names, samples(), progress, signal);
-  const counted = new Map<string, Float64Array>();
-  if (histograms) {
-    for (const group of groupsOf(extremes)) {
-      await countGroup(model, engine, group, extremes, samples(), counted, { progress, signal });
-    }
-  }
+  const pass = new Passes(model, engine, samples, options);
   const statistics = new Map<string, ValueStatistics>();
-  for (const [name, seen] of extremes) {
-    const { min, max, sumMin, sumMax, samples: count, elements } = seen;
-    const counts = counted.get(name);
-    statistics.set(name, {
-      min,
-      max,
-      meanMin: sumMin / count,
-      meanMax: sumMax / count,
-      samples: count,
-      elements,
-      histogram: counts && { low: min, high: max, counts },
-    });
+  if (names.length === 0) return statistics;
+  const keep = (extremes: ReadonlyMap<string, Extremes>, histograms: Map<string, Histogram>) => {
+    for (const [name, { min, max, sumMin, sumMax, samples: count, elements }] of extremes) {
+      const [meanMin, meanMax] = [sumMin / count, sumMax / count];
+      const histogram = histograms.get(name);
+      statistics.set(name, { min, max, meanMin, meanMax, samples: count, elements, histogram });
+    }
+  };
+  if (options.histograms === false) {
+    keep(await pass.extremes(names), new Map());
+    return statistics;
+  }
+  const sizes = await pass.sizes(names);
+  for (const group of groupsOf(names, sizes, 2)) {
+    const { extremes, histograms } = await pass.halves(group);
+    const rest = [...extremes.keys()].filter((name) => !histograms.has(name));
+    for (const part of groupsOf(rest, sizes, 4)) await pass.floats(part, extremes, histograms);
+    keep(extremes, histograms);
   }
   return statistics;
 }
 
-async function collectExtremes(
-  model: Model,
-  engine: Engine,
+/** Values whose tensors come back together, in order, below the limits (or alone above them). */
+function groupsOf(
   names: readonly string[],
-  samples: AsyncIterable<Feeds>,
-  progress: Progress,
-  signal: AbortSignal | undefined,
-): Promise<Map<string, Extremes>> {
-  const probe = cloneModel(model);
-  const ports = names.map((name) => {
-    const value = probe.graph.value(name);
-    return {
-      name,
-      min: addReduction(value, 'ReduceMin'),
-      max: addReduction(value, 'ReduceMax'),
-      size: addSize(value),
-    };
-  });
-  const fetches = ports.flatMap(({ min, max, size }) => [min, max, size]);
-  const session = await engine.createSession(await modelSource(probe), { optimization: 'basic' });
-  const task = progress.task('calibrate: ranges');
-  const extremes = new Map<string, Extremes>();
-  let done = 0;
-  try {
-    for await (const feeds of samples) {
-      throwIfAborted(signal);
-      const results = await session.run(feeds, fetches);
-      for (const port of ports) {
-        const size = Number(results[port.size]!.data[0]);
-        if (size === 0) continue;
-        const min = float32Of(results[port.min]!)[0]!;
-        const max = float32Of(results[port.max]!)[0]!;
-        if (!Number.isFinite(min) || !Number.isFinite(max)) throw notFinite(port.name, done);
-        widen(extremes, port.name, min, max, size);
-      }
-      task.update(++done);
+  sizes: ReadonlyMap<string, number>,
+  bytesPerElement: number,
+): string[][] {
+  const groups: string[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const name of names) {
+    const own = bytesPerElement * sizes.get(name)!;
+    if (bytes + own > bytesPerRun || groups.at(-1)!.length >= valuesPerRun) {
+      groups.push([]);
+      bytes = 0;
     }
-  } finally {
-    task.end();
-    await session.release();
+    groups.at(-1)!.push(name);
+    bytes += own;
   }
-  if (done === 0) {
+  return groups;
+}
+
+type Results = Readonly<Record<string, HostTensor>>;
+
+/** The ways to go over the samples. */
+class Passes {
+  readonly #model: Model;
+  readonly #engine: Engine;
+  readonly #samples: () => AsyncIterable<Feeds>;
+  readonly #progress: Progress;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(
+    model: Model,
+    engine: Engine,
+    samples: () => AsyncIterable<Feeds>,
+    { progress = silent, signal }: CollectOptions,
+  ) {
+    this.#model = model;
+    this.#engine = engine;
+    this.#samples = samples;
+    this.#progress = progress;
+    this.#signal = signal;
+  }
+
+  /** Elements of each value in the first sample. */
+  async sizes(names: readonly string[]): Promise<Map<string, number>> {
+    const { probe, values } = this.#probe(names);
+    const ports = values.map((value) => ({ name: value.name, size: addSize(value) }));
+    const sizes = new Map<string, number>();
+    const fetches = ports.map(({ size }) => size);
+    await this.#run(probe, fetches, first(this.#samples()), 'sizes', (results) => {
+      for (const { name, size } of ports) sizes.set(name, Number(results[size]!.data[0]));
+    });
+    return sizes;
+  }
+
+  async extremes(names: readonly string[]): Promise<Map<string, Extremes>> {
+    const { probe, values } = this.#probe(names);
+    const ports = values.map((value) => ({ ...addReductions(value), size: addSize(value) }));
+    const extremes = new Map<string, Extremes>();
+    const fetches = ports.flatMap(({ min, max, size }) => [min, max, size]);
+    await this.#run(probe, fetches, this.#samples(), 'ranges', (results, sample) => {
+      for (const port of ports) {
+        widen(extremes, port, results, Number(results[port.size]!.data[0]), sample);
+      }
+    });
+    return extremes;
+  }
+
+  /** Extremes of all, and histograms of those whose range float16 resolves. */
+  async halves(names: readonly string[]) {
+    const { probe, values } = this.#probe(names);
+    const ports = values.map((value) => ({
+      ...addReductions(value),
+      codes: addOutput(value, 'Cast', { to: dataTypes.float16.code }, 'float16'),
+      counts: new HalfCounts(),
+    }));
+    const extremes = new Map<string, Extremes>();
+    const fetches = ports.flatMap(({ min, max, codes }) => [min, max, codes]);
+    await this.#run(probe, fetches, this.#samples(), 'histograms', (results, sample) => {
+      for (const port of ports) {
+        const codes = results[port.codes]!.data as Uint16Array;
+        widen(extremes, port, results, codes.length, sample);
+        port.counts.add(codes);
+      }
+    });
+    const histograms = new Map<string, Histogram>();
+    for (const { name, counts } of ports) {
+      const seen = extremes.get(name);
+      // A maximum may or may not see a NaN; the patterns do.
+      if (counts.hasNaN) throw notFinite(name);
+      if (seen && fitsHalf(seen)) histograms.set(name, counts.histogram(seen.min, seen.max));
+    }
+    return { extremes, histograms };
+  }
+
+  /** Histograms of floats between extremes that are known. */
+  async floats(
+    names: readonly string[],
+    extremes: ReadonlyMap<string, Extremes>,
+    histograms: Map<string, Histogram>,
+  ): Promise<void> {
+    const { probe, values } = this.#probe(names);
+    for (const value of values) {
+      if (!value.isOutput) probe.graph.outputs.push(value);
+      value.type ??= tensorType('float');
+    }
+    const counted = names.map((name) => {
+      const { min, max } = extremes.get(name)!;
+      return { name, min, max, counts: new Float64Array(histogramBins), zeros: 0 };
+    });
+    await this.#run(probe, names, this.#samples(), 'histograms of floats', (results) => {
+      for (const entry of counted) {
+        const { name, min, max, counts } = entry;
+        entry.zeros += addToHistogram(counts, float32Of(results[name]!), min, max);
+      }
+    });
+    for (const { name, min, max, counts, zeros } of counted) {
+      histograms.set(name, { low: min, high: max, counts, zeros });
+    }
+  }
+
+  /** A copy of the model to which outputs are added. */
+  #probe(names: readonly string[]): { probe: Model; values: Value[] } {
+    const probe = cloneModel(this.#model);
+    return { probe, values: names.map((name) => probe.graph.value(name)) };
+  }
+
+  async #run(
+    probe: Model,
+    fetches: readonly string[],
+    samples: AsyncIterable<Feeds>,
+    label: string,
+    take: (results: Results, sample: number) => void,
+  ): Promise<void> {
+    const session = await this.#engine.createSession(await modelSource(probe));
+    const task = this.#progress.task(`calibrate: ${label}`);
+    let done = 0;
+    const finish = (results: Results) => {
+      take(results, done);
+      task.update(++done);
+    };
+    try {
+      let running: Promise<Results> | undefined;
+      for await (const feeds of samples) {
+        throwIfAborted(this.#signal);
+        const previous = running;
+        // The next run starts before the last one is counted: both threads stay busy.
+        running = session.run(feeds, fetches);
+        running.catch(() => {});
+        if (previous) finish(await previous);
+      }
+      if (running) finish(await running);
+    } finally {
+      task.end();
+      await session.release();
+    }
+    if (done > 0) return;
     throw new PareError('invalid-data', 'calibrate: there is no sample', {
       hint: 'give samples with --data; a hundred are usually enough',
     });
   }
-  return extremes;
+}
+
+async function* first<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  for await (const item of items) {
+    yield item;
+    return;
+  }
+}
+
+interface ExtremesPort {
+  readonly name: string;
+  readonly min: string;
+  readonly max: string;
 }
 
 function widen(
   extremes: Map<string, Extremes>,
-  name: string,
-  min: number,
-  max: number,
+  { name, min: minName, max: maxName }: ExtremesPort,
+  results: Results,
   size: number,
+  sample: number,
 ): void {
+  if (size === 0) return;
+  const min = float32Of(results[minName]!)[0]!;
+  const max = float32Of(results[maxName]!)[0]!;
+  if (!Number.isFinite(min) || !Number.isFinite(max)) throw notFinite(name, sample);
   const seen = extremes.get(name);
   if (!seen) {
-    const first = { min, max, sumMin: min, sumMax: max };
-    extremes.set(name, { ...first, samples: 1, elements: size, largest: size });
+    extremes.set(name, { min, max, sumMin: min, sumMax: max, samples: 1, elements: size });
     return;
   }
   seen.min = Math.min(seen.min, min);
@@ -146,93 +285,38 @@ function widen(
   seen.sumMax += max;
   seen.samples++;
   seen.elements += size;
-  seen.largest = Math.max(seen.largest, size);
 }
 
-/** Values whose tensors come back together, in order, below the limit (or alone above it). */
-function groupsOf(extremes: ReadonlyMap<string, Extremes>): string[][] {
-  const groups: string[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const [name, { largest }] of extremes) {
-    if (bytes + 4 * largest > bytesPerRun) {
-      groups.push([]);
-      bytes = 0;
-    }
-    groups.at(-1)!.push(name);
-    bytes += 4 * largest;
-  }
-  return groups;
-}
-
-async function countGroup(
-  model: Model,
-  engine: Engine,
-  names: readonly string[],
-  extremes: ReadonlyMap<string, Extremes>,
-  samples: AsyncIterable<Feeds>,
-  counted: Map<string, Float64Array>,
-  { progress, signal }: { progress: Progress; signal: AbortSignal | undefined },
-): Promise<void> {
-  const probe = cloneModel(model);
-  const { graph } = probe;
-  // Nothing behind the last value of the group needs to run: only its outputs are fetched.
-  for (const name of names) {
-    const value = graph.value(name);
-    if (!value.isOutput) graph.outputs.push(value);
-    value.type ??= tensorType('float');
-    counted.set(name, new Float64Array(histogramBins));
-  }
-  const session = await engine.createSession(await modelSource(probe));
-  const task = progress.task('calibrate: histograms');
-  let done = 0;
-  const count = (results: Awaited<ReturnType<EngineSession['run']>>) => {
-    for (const name of names) {
-      const { min, max } = extremes.get(name)!;
-      addToHistogram(counted.get(name)!, float32Of(results[name]!), min, max);
-    }
-    task.update(++done);
+function addReductions(value: Value): ExtremesPort {
+  return {
+    name: value.name,
+    min: addOutput(value, 'ReduceMin', { keepdims: 0 }, 'float', []),
+    max: addOutput(value, 'ReduceMax', { keepdims: 0 }, 'float', []),
   };
-  try {
-    let running: ReturnType<EngineSession['run']> | undefined;
-    for await (const feeds of samples) {
-      throwIfAborted(signal);
-      const previous = running;
-      // The next run starts before the last one is counted: both threads stay busy.
-      running = session.run(feeds, names);
-      running.catch(() => {});
-      if (previous) count(await previous);
-    }
-    if (running) count(await running);
-  } finally {
-    task.end();
-    await session.release();
-  }
-}
-
-function addReduction(value: Value, opType: 'ReduceMin' | 'ReduceMax'): string {
-  return addOutput(value, opType, { keepdims: 0 }, 'float');
 }
 
 function addSize(value: Value): string {
-  return addOutput(value, 'Size', {}, 'int64');
+  return addOutput(value, 'Size', {}, 'int64', []);
 }
 
 function addOutput(
   value: Value,
   opType: string,
   attributes: Record<string, number>,
-  dataType: 'float' | 'int64',
+  dataType: DataType,
+  dims?: readonly number[],
 ): string {
   const output = value.graph.addNode({ opType, inputs: [value], attributes }).output();
-  output.type = tensorType(dataType, []);
+  output.type = tensorType(dataType, dims);
   value.graph.outputs.push(output);
   return output.name;
 }
 
-function notFinite(name: string, sample: number): PareError {
+function notFinite(name: string, sample?: number): PareError {
+  const where = sample === undefined ? 'some sample' : `sample ${sample}`;
   return new PareError(
     'invalid-model',
-    `calibrate: "${name}" is NaN or infinite on sample ${sample}, so it has no range`,
+    `calibrate: "${name}" is NaN or infinite on ${where}, so it has no range`,
     {
       tensor: name,
       hint: 'exclude the nodes around it with --exclude, or check the preprocessing',

@@ -10,6 +10,8 @@ export interface Histogram {
   readonly high: number;
   /** Elements per bin, all samples together. */
   readonly counts: Float64Array;
+  /** How many of the elements are exactly zero: what ReLU and padding leave. Part of the counts. */
+  readonly zeros: number;
 }
 
 export interface ValueStatistics {
@@ -28,21 +30,29 @@ export interface ValueStatistics {
 /** Bins of a histogram: sixteen per step of 8 bits, so that errors inside a step can be told. */
 export const histogramBins = 4096;
 
-/** Adds values to counts. Values outside [low, high], which rounding may cause, go to the end bins. */
+/**
+ * Adds values to counts. Values outside [low, high], which rounding may cause, go to the end bins.
+ *
+ * @returns how many of the values are zero
+ */
 export function addToHistogram(
   counts: Float64Array | Uint32Array,
   values: Float32Array,
   low: number,
   high: number,
-): void {
+): number {
   const last = counts.length - 1;
   const perUnit = high > low ? counts.length / (high - low) : 0;
+  let zeros = 0;
   for (let i = 0; i < values.length; i++) {
-    let bin = ((values[i]! - low) * perUnit) | 0;
+    const value = values[i]!;
+    if (value === 0) zeros++;
+    let bin = ((value - low) * perUnit) | 0;
     if (bin > last) bin = last;
     else if (bin < 0) bin = 0;
     counts[bin]!++;
   }
+  return zeros;
 }
 
 /** The middle of a bin. */

@@ -108,7 +108,7 @@ async function addBorderChannel(
   }
   const dims = weight.dims.map((dim, axis) => (axis === 1 ? columns + 1 : dim));
   setConstantInput(node, linear.weightIndex, Tensor.of('float', dims, widened));
-  appendChannel(value, raw.zeroPoint + steps, dataType);
+  appendChannel(value, weight.dims.length, raw.zeroPoint + steps, dataType);
   return { value: raw.zeroPoint + steps };
 }
 
@@ -145,11 +145,10 @@ function constantSteps(
 }
 
 /** Pads the integers behind `value` by one channel, before they are dequantized. */
-function appendChannel(value: Value, constant: number, dataType: RawType): void {
+function appendChannel(value: Value, rank: number, constant: number, dataType: RawType): void {
   const { graph } = value;
   const dequantize = value.producer!;
   const raw = dequantize.input(0);
-  const rank = value.dims?.length ?? 4;
   const ends = Array.from({ length: 2 * rank }, (_, i) => (i === rank + 1 ? 1 : 0));
   const dims = raw.dims?.map((dim, axis) =>
     axis === 1 ? (typeof dim === 'number' ? dim + 1 : undefined) : dim,

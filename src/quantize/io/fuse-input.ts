@@ -8,6 +8,7 @@ import * as z from 'zod/mini';
 import { removeDead } from '../../graph/dead.js';
 import type { Model } from '../../graph/model.js';
 import type { Node } from '../../graph/node.js';
+import type { Value } from '../../graph/value.js';
 import { dataTypes } from '../../onnx/data-type.js';
 import { definePass, ReportBuilder } from '../../pass.js';
 
@@ -19,10 +20,10 @@ export const fuseInput = definePass({
   run: async (model) => await fusePairs(model),
 });
 
-/** The same on this model itself. */
-export async function fusePairs(model: Model): Promise<ReportBuilder> {
+/** The same on this model itself; with `only`, for the users of that dequantized value. */
+export async function fusePairs(model: Model, only?: Value): Promise<ReportBuilder> {
   const report = new ReportBuilder();
-  for (const quantize of [...model.graph.nodes]) {
+  for (const quantize of only ? [...only.users] : [...model.graph.nodes]) {
     if (quantize.op !== 'QuantizeLinear') continue;
     const dequantize = quantize.input(0).producer;
     if (dequantize?.op !== 'DequantizeLinear') continue;

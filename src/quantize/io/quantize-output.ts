@@ -41,6 +41,8 @@ export const quantizeOutput = definePass({
   async run(model, { outputs: names, dataType }, context) {
     const report = new ReportBuilder();
     const outputs = chooseOutputs(model, names);
+    // The values that carry the names change, the names do not.
+    const chosen = outputs.map(({ name }) => name);
     report.notes.push(...(await raiseOpset(model, 13, context)).notes);
     const specs = new Map(readOutputSpecs(model).map((spec) => [spec.name, spec]));
     const open: Value[] = [];
@@ -59,10 +61,11 @@ export const quantizeOutput = definePass({
       specs.set(name, { name, dims: plainDims(dims), ...parameters, dataType });
     }
     model.metadata.set(outputKey, JSON.stringify([...specs.values()]));
-    for (const { name } of outputs) {
+    for (const name of chosen) {
       const { scale, zeroPoint } = specs.get(name)!;
+      const range = ranges.get(name);
       report.note(
-        `read "${name}" as (q - ${zeroPoint}) * ${scale}; rounding keeps the order, so the largest is still among the largest, but values nearer than ${scale} may tie`,
+        `read "${name}" as (q - ${zeroPoint}) * ${scale}; rounding keeps the order, so the largest is still among the largest, but values nearer than ${scale} may tie${range ? `, and so do those outside ${range.min} to ${range.max}, the range of the samples` : ''}`,
       );
     }
     return report;

@@ -1,0 +1,34 @@
+/**
+ * Options that several commands have in common. Loads nothing but zod: help needs no more.
+ */
+import * as z from 'zod/mini';
+
+const described = (description: string, more: object = {}) => z.meta({ description, ...more });
+
+export const targetField = z._default(
+  z
+    .enum(['node', 'wasm', 'webgpu'])
+    .check(described('runtime that the model is made for and measured on')),
+  'node',
+);
+
+/** Options of every command that reads data. */
+export const dataFields = {
+  data: z.optional(
+    z.string().check(
+      described('samples: a folder, zip, npz, IDX, CSV, JSONL or module', {
+        placeholder: 'PATH',
+      }),
+    ),
+  ),
+  preprocess: z.optional(
+    z.string().check(
+      described('a preset (imagenet, cifar10, mnist, raw ...), JSON, or a JSON file', {
+        placeholder: 'PRESET|JSON|FILE',
+      }),
+    ),
+  ),
+  samples: z.optional(
+    z.int().check(z.minimum(1), described('use at most so many samples', { placeholder: 'N' })),
+  ),
+};
