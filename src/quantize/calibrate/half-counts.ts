@@ -34,9 +34,25 @@ export class HalfCounts {
   /** @param codes float16 bit patterns */
   add(codes: Uint16Array): void {
     if (this.#pending + codes.length > 2 ** 32 - 1) this.#spill();
-    const counts = this.#counts;
-    for (let i = 0; i < codes.length; i++) counts[codes[i]!]!++;
     this.#pending += codes.length;
+    const counts = this.#counts;
+    let at = 0;
+    if (codes.byteOffset % 4 === 0) {
+      // Two at a time, and zeros by the pair: a third less time on what ReLU leaves.
+      const pairs = new Uint32Array(codes.buffer, codes.byteOffset, codes.length >> 1);
+      let zeroPairs = 0;
+      for (let i = 0; i < pairs.length; i++) {
+        const pair = pairs[i]!;
+        if (pair === 0) zeroPairs++;
+        else {
+          counts[pair & 0xffff]!++;
+          counts[pair >>> 16]!++;
+        }
+      }
+      counts[0]! += 2 * zeroPairs;
+      at = 2 * pairs.length;
+    }
+    for (; at < codes.length; at++) counts[codes[at]!]!++;
   }
 
   /** Whether a NaN was among the elements. */
@@ -47,12 +63,12 @@ export class HalfCounts {
   /** Even bins between the exact extremes; a pattern stands for all numbers that round to it. */
   histogram(low: number, high: number): Histogram {
     const counts = new Float64Array(histogramBins);
+    const total = (code: number) => this.#counts[code]! + (this.#earlier?.[code] ?? 0);
     for (let code = 0; code < patterns; code++) {
-      const count = this.#counts[code]! + (this.#earlier?.[code] ?? 0);
+      const count = total(code);
       if (count > 0 && (code & magnitude) < infinity) spread(counts, low, high, code, count);
     }
-    const zeros = (code: number) => this.#counts[code]! + (this.#earlier?.[code] ?? 0);
-    return { low, high, counts, zeros: zeros(0) + zeros(0x8000) };
+    return { low, high, counts, zeros: total(0) + total(0x8000) };
   }
 
   #spill(): void {
