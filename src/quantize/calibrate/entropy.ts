@@ -3,19 +3,91 @@
  * against what is left of it after merging into as many bins as there are levels, by
  * Kullback-Leibler divergence.
  *
- * Source: S. Migacz, "8-bit Inference with TensorRT" (2017), with 2,048 bins of |x| and 128 levels,
- * from 128 bins up. Three things are settled here that the slides leave open:
- * - What is exactly zero is left out. Zero is representable in every range, and the peak that ReLU
- *   leaves would weigh for nothing but where the first level ends.
- * - A merged level gives back its mass to the bins it was made of that hold anything; what was
- *   clipped is in the last bin of the reference only, so that it costs.
- * - Bins without a counterpart count with a small share, the same for every candidate, and both
- *   sides sum to one.
- * Candidates of 256 levels, as two bytes' worth of one-sided integers would have it, are compared
- * at 128: with finer levels next to nothing is lost by merging, and clipping always looks bad.
+ * Source: S. Migacz, "8-bit Inference with TensorRT" (2017), over 2,048 bins of |x|; candidates
+ * begin at one bin per level. Fewer bins, as in ONNX Runtime's default, leave a single candidate.
+ * What is exactly zero is left out: it costs nothing in any range, but the peak that ReLU leaves
+ * makes the first level look uneven, and so every wide range bad (squeezenet1.1: 37 % of the
+ * predictions flipped with the zeros, 3 % without; resnet8: 25 % and 3 %).
  */
 import type { Calibrator } from './calibrators.js';
 import type { Histogram } from './statistics.js';
 
 const bins = 2048;
-const merged = 128;
+/** Candidates are tried every so many bins: the divergence is smooth. */
+const stride = 8;
+/** What a bin that merging left without any share counts with, so that the divergence is finite. */
+const leastShare = 1e-9 / bins;
+
+export const entropy = {
+  name: 'entropy',
+  summary: 'the least Kullback-Leibler divergence, over 2,048 bins',
+  histogram: true,
+  range({ min, max, histogram }, { levels, symmetric }) {
+    if (!histogram || max <= min) return { min, max };
+    const peak = Math.max(Math.abs(min), Math.abs(max));
+    const magnitudes = foldMagnitudes(histogram, peak);
+    const oneSided = !symmetric && (min >= 0 || max <= 0);
+    // Two-sided integers spend half of their levels on each side.
+    const merged = oneSided ? levels : levels / 2;
+    let best = bins;
+    let least = Number.POSITIVE_INFINITY;
+    // From the widest: of equal candidates the one that clips least is taken.
+    for (let kept = bins; kept >= merged; kept -= stride) {
+      const divergence = klDivergence(magnitudes, kept, merged);
+      if (divergence < least) {
+        least = divergence;
+        best = kept;
+      }
+    }
+    const threshold = (peak * best) / bins;
+    return { min: Math.max(min, -threshold), max: Math.min(max, threshold) };
+  },
+} as const satisfies Calibrator;
+
+/** The histogram of |x| over [0, peak] without zeros. A bin that straddles a border is shared out. */
+function foldMagnitudes({ low, high, counts, zeros }: Histogram, peak: number): Float64Array {
+  const out = new Float64Array(bins);
+  const width = (high - low) / counts.length;
+  const perUnit = bins / peak;
+  const ofZero = Math.max(0, Math.min(counts.length - 1, Math.floor(-low / width)));
+  const parts = 4;
+  for (let bin = 0; bin < counts.length; bin++) {
+    const count = counts[bin]! - (bin === ofZero ? zeros : 0);
+    if (count <= 0) continue;
+    for (let part = 0; part < parts; part++) {
+      const x = Math.abs(low + (bin + (part + 0.5) / parts) * width);
+      out[Math.min(bins - 1, Math.floor(x * perUnit))]! += count / parts;
+    }
+  }
+  return out;
+}
+
+function klDivergence(histogram: Float64Array, kept: number, merged: number): number {
+  // P: the kept bins, what is clipped added to the last one. Q: the kept bins without it, merged
+  // to as many as there are levels and spread out again over the bins that hold anything.
+  let inside = 0;
+  for (let bin = 0; bin < kept; bin++) inside += histogram[bin]!;
+  if (inside === 0) return Number.POSITIVE_INFINITY;
+  let outside = 0;
+  for (let bin = kept; bin < histogram.length; bin++) outside += histogram[bin]!;
+  const total = inside + outside;
+  let divergence = 0;
+  for (let level = 0; level < merged; level++) {
+    const start = Math.floor((level * kept) / merged);
+    const end = Math.floor(((level + 1) * kept) / merged);
+    let sum = 0;
+    let filled = 0;
+    for (let bin = start; bin < end; bin++) {
+      sum += histogram[bin]!;
+      if (histogram[bin]! > 0) filled++;
+    }
+    for (let bin = start; bin < end; bin++) {
+      const count = histogram[bin]! + (bin === kept - 1 ? outside : 0);
+      if (count === 0) continue;
+      const p = count / total;
+      const q = histogram[bin]! > 0 ? sum / filled / inside : leastShare;
+      divergence += p * Math.log(p / q);
+    }
+  }
+  return divergence;
+}
