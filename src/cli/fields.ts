@@ -32,3 +32,24 @@ export const dataFields = {
     z.int().check(z.minimum(1), described('use at most so many samples', { placeholder: 'N' })),
   ),
 };
+
+/** Options of commands that can put integers at the borders of a model. */
+export const borderFields = {
+  quantizeInput: z._default(
+    z
+      .boolean()
+      .check(
+        described('take raw uint8 inputs: the scale, mean and std of --preprocess are folded in'),
+      ),
+    false,
+  ),
+  inputLayout: z.optional(
+    z
+      .enum(['NCHW', 'NHWC'])
+      .check(described('layout of the raw input (default: that of the float input)')),
+  ),
+  quantizeOutput: z._default(
+    z.boolean().check(described('give uint8 outputs, with their scale in the metadata')),
+    false,
+  ),
+};

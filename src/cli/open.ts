@@ -7,10 +7,11 @@ import type { Dataset } from '../data/dataset.js';
 import { splitDataset } from '../data/split.js';
 import type { Engine, PortInfo, Target } from '../engine/engine.js';
 import { PareError } from '../errors.js';
-import { createEngineFor, type OpenModel, openData, openModel } from '../node.js';
+import { createEngineFor, loadPreprocess, type OpenModel, openData, openModel } from '../node.js';
 
 export { portsOf } from '../optimize/measuring.js';
 
+import type { Borders } from '../optimize/targets.js';
 import type { GlobalValues } from './global-options.js';
 import type { Output } from './output.js';
 
@@ -118,4 +119,27 @@ export function uniqueNames(names: readonly string[]): string[] {
     seen.set(name, count);
     return count === 1 ? name : `${name} (${count})`;
   });
+}
+
+/** What --quantize-input and --quantize-output ask for, with the numbers of --preprocess. */
+export async function bordersOf(
+  options: DataValues & {
+    readonly quantizeInput: boolean;
+    readonly inputLayout?: 'NCHW' | 'NHWC' | undefined;
+    readonly quantizeOutput: boolean;
+  },
+): Promise<Borders> {
+  const { quantizeInput, inputLayout, quantizeOutput } = options;
+  if (!quantizeInput && inputLayout !== undefined) {
+    throw new PareError('usage', '--input-layout says how a raw input is laid out', {
+      hint: 'add --quantize-input',
+    });
+  }
+  if (!quantizeInput) return quantizeOutput ? { output: {} } : {};
+  const { scale, mean, std } = await loadPreprocess(options.preprocess);
+  const given = Object.entries({ scale, mean, std, layout: inputLayout });
+  return {
+    input: Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+    ...(quantizeOutput && { output: {} }),
+  };
 }

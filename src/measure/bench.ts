@@ -86,7 +86,12 @@ export async function bench(
 ): Promise<BenchReport> {
   checkNames(models, 'bench');
   const { threads = [engine.threads], levels = ['all'], progress = silent } = options;
-  const entries = models.map((model, at) => ({ model, feeds: feedsOf(feeds, at, models.length) }));
+  const shared = !Array.isArray(feeds);
+  const entries = models.map((model, at) => {
+    const own = feedsOf(feeds, at, models.length);
+    // Feeds that are given for one model are in its form already.
+    return { model, feeds: shared && model.adapt ? model.adapt(own) : own };
+  });
   const groups = threads.flatMap((count) => levels.map((level) => ({ threads: count, level })));
   const task = progress.task('bench', groups.length);
   const rows: BenchRow[] = [];

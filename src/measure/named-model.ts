@@ -1,7 +1,7 @@
 /**
  * The models that a measurement is given, and the check of their names. No numbers.
  */
-import type { ModelSource, SessionOptions } from '../engine/engine.js';
+import type { Feeds, ModelSource, SessionOptions } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 
 export interface NamedModel {
@@ -10,6 +10,8 @@ export interface NamedModel {
   readonly source: ModelSource;
   /** Runtime options that this model is made for, such as { 'session.disable_quant_qdq': '1' }. */
   readonly config?: Readonly<Record<string, string>> | undefined;
+  /** Turns feeds of the data into what this model takes, where it takes another form of them. */
+  readonly adapt?: ((feeds: Feeds) => Feeds) | undefined;
 }
 
 /** What all sessions of a measurement have in common. */

@@ -31,6 +31,7 @@ export interface RunnerOptions {
 
 export class SampleRunner {
   readonly name: string;
+  readonly adapt: NamedModel['adapt'];
   /** Outputs that are tensors, in the model's order: those that are fetched. */
   readonly outputs: readonly PortInfo[];
   /** Outputs that are sequences or maps, which are not fetched. */
@@ -41,8 +42,13 @@ export class SampleRunner {
   readonly #options: RunnerOptions;
 
   /** @internal Use openRunner. */
-  constructor(name: string, session: EngineSession, options: RunnerOptions) {
-    this.name = name;
+  constructor(
+    model: Pick<NamedModel, 'name' | 'adapt'>,
+    session: EngineSession,
+    options: RunnerOptions,
+  ) {
+    this.name = model.name;
+    this.adapt = model.adapt;
     this.#session = session;
     this.#options = options;
     const constants = options.constants ?? {};
@@ -68,7 +74,7 @@ export class SampleRunner {
    */
   async run(samples: readonly Sample[]): Promise<SampleOutputs[]> {
     this.#checkInputs(samples[0]);
-    const fitted = samples.map((sample) => this.#castFloats(sample));
+    const fitted = samples.map((sample) => this.#castFloats(this.#adapted(sample)));
     const { batchSize = 1, signal } = this.#options;
     const results: SampleOutputs[] = [];
     for await (const batch of batches(asDataset(fitted), this.dataPorts, { batchSize })) {
@@ -96,6 +102,25 @@ export class SampleRunner {
         hint: 'give the states and switches among them as constants; one number fills an input',
       },
     );
+  }
+
+  /** The sample in the form that this model takes, for one that differs from the data's. */
+  #adapted(sample: Sample): Sample {
+    const { adapt } = this;
+    const wanted = (name: string) =>
+      (this.dataPorts.find((port) => port.name === name) ?? this.dataPorts[0])?.dataType;
+    const fits = Object.entries(sample.inputs).every(
+      ([name, { dataType }]) => dataType === wanted(name),
+    );
+    if (!adapt || fits) return sample;
+    const single = Object.entries(sample.inputs).map(([name, { dims, ...rest }]) => [
+      name || this.dataPorts[0]!.name,
+      { ...rest, dims: [1, ...dims] },
+    ]);
+    const inputs = Object.entries(adapt(Object.fromEntries(single))).map(
+      ([name, { dims, ...rest }]) => [name, { ...rest, dims: dims.slice(1) }],
+    );
+    return { ...sample, inputs: Object.fromEntries(inputs) };
   }
 
   /** Models with float16 inputs are fed the same numbers as their float reference. */
@@ -165,7 +190,7 @@ export async function openRunner(
   const settings = sessionOptions(model, options.session, options.signal);
   const session = await engine.createSession(model.source, settings);
   try {
-    return new SampleRunner(model.name, session, options);
+    return new SampleRunner(model, session, options);
   } catch (error) {
     await session.release();
     throw error;

@@ -15,8 +15,19 @@ export type IntegerRole =
   | { readonly kind: 'join' }
   /** Moves elements of input 0: the output has its scale. */
   | { readonly kind: 'carry' }
-  /** Clips: absorbed when the quantized range of its output lies inside its bounds. */
-  | { readonly kind: 'clip' };
+  | ClipRole;
+
+export interface Bounds {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Clips: absorbed when the quantized range of its output lies inside its bounds. */
+export interface ClipRole {
+  readonly kind: 'clip';
+  /** Undefined when they are computed. */
+  bounds(node: Node): Promise<Bounds | undefined>;
+}
 
 /** Activation at input 0, weight at input 1, bias at input 2. */
 export interface ComputeRole {
@@ -40,7 +51,6 @@ export interface ComputeRole {
 const withoutFactors = { factors: () => ({ weight: 1, bias: 1 }), factorAttributes: [] };
 const kernel: IntegerRole = Object.freeze({ kind: 'kernel' });
 const carry: IntegerRole = Object.freeze({ kind: 'carry' });
-const clip: IntegerRole = Object.freeze({ kind: 'clip' });
 
 /** By operator; what is not listed stays float between DequantizeLinear and QuantizeLinear. */
 export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze({
@@ -90,6 +100,15 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
   Tile: carry,
   Transpose: carry,
   Unsqueeze: carry,
-  Clip: clip,
-  Relu: clip,
+  Clip: { kind: 'clip', bounds: clipBounds },
+  Relu: { kind: 'clip', bounds: async () => ({ min: 0, max: Number.POSITIVE_INFINITY }) },
 });
+
+/** Inputs since opset 11; a bound that is left out is none. */
+async function clipBounds(node: Node): Promise<Bounds | undefined> {
+  const read = async (index: number, absent: number) =>
+    node.inputs[index] ? (await node.constantInput(index)?.floats())?.[0] : absent;
+  const min = await read(1, Number.NEGATIVE_INFINITY);
+  const max = await read(2, Number.POSITIVE_INFINITY);
+  return min === undefined || max === undefined ? undefined : { min, max };
+}

@@ -7,7 +7,7 @@ import { messageOf, PareError, throwIfAborted } from '../errors.js';
 import type { Model } from '../graph/model.js';
 import type { PassContext, PassReport } from '../pass.js';
 import { type Recipe, type RecipeContext, runRecipe } from './recipe.js';
-import type { CandidateSpec } from './targets.js';
+import { type CandidateSpec, isCommonStep } from './targets.js';
 
 export interface Candidate {
   readonly name: string;
@@ -68,11 +68,13 @@ export async function makeCandidates(
         dropped.push({ spec, reason: `cannot be made: ${messageOf(error)}` });
         continue;
       }
-      // The first step simplifies and is common to all: what comes after it tells them apart.
-      const changes = candidate.reports.slice(1).map(({ changed }) => changed);
-      const key = JSON.stringify(changes.flat());
+      // Steps that are common to all do not tell candidates apart.
+      const isOwn = spec.recipe.map((step) => !isCommonStep(step));
+      const own = candidate.reports.flatMap(({ changed }, at) =>
+        isOwn[at] || !isOwn.includes(true) ? changed : [],
+      );
+      const key = JSON.stringify(own);
       const twin = seen.get(key);
-      const own = changes.length > 0 ? changes.flat() : candidate.reports[0]!.changed;
       if (own.length === 0) {
         dropped.push({ spec, reason: 'the model has nothing that it applies to' });
       } else if (twin) {

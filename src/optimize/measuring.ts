@@ -7,6 +7,7 @@ import { repeatableFeeds } from '../data/repeatable-feeds.js';
 import { splitDataset } from '../data/split.js';
 import type { Engine, Feeds, PortInfo } from '../engine/engine.js';
 import { messageOf, PareError } from '../errors.js';
+import type { Model } from '../graph/model.js';
 import { type BenchRow, bench } from '../measure/bench.js';
 import { snrOf, worstOutput } from '../measure/compare-outputs.js';
 import type { Evaluation } from '../measure/evaluation.js';
@@ -14,6 +15,7 @@ import type { NamedModel } from '../measure/named-model.js';
 import type { PassContext } from '../pass.js';
 import type { Progress } from '../progress.js';
 import { StatisticsCache } from '../quantize/calibrate/cache.js';
+import { rawFeeds, readInputSpecs } from '../quantize/io/input-spec.js';
 import type { Candidate } from './candidate.js';
 import type { Measured } from './choose.js';
 import type { Quality } from './promise.js';
@@ -120,8 +122,14 @@ export async function timeModels(
   return new Map(rows.map((row) => [row.model, row]));
 }
 
-export function namedModel({ name, source }: Candidate): NamedModel {
-  return { name, source };
+export function namedModel({ name, source, model }: Candidate): NamedModel {
+  return { name, source, adapt: adaptTo(model) };
+}
+
+/** What turns the data's feeds into the raw ones that a model with a quantized input takes. */
+export function adaptTo(model: Model): NamedModel['adapt'] {
+  const specs = readInputSpecs(model);
+  return specs.length > 0 ? (feeds) => rawFeeds(specs, feeds) : undefined;
 }
 
 /**
@@ -129,14 +137,14 @@ export function namedModel({ name, source }: Candidate): NamedModel {
  * that are not the runtime's are thrown.
  */
 export async function refusalOf(
-  { source }: NamedModel,
+  { source, adapt }: NamedModel,
   feeds: Feeds,
   engine: Engine,
 ): Promise<string | undefined> {
   try {
     const session = await engine.createSession(source);
     try {
-      await session.run(feeds);
+      await session.run(adapt ? adapt(feeds) : feeds);
     } finally {
       await session.release();
     }

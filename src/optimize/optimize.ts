@@ -41,7 +41,7 @@ import {
 import type { Recipe } from './recipe.js';
 import type { NodeDamage } from './relax.js';
 import { relaxCandidate } from './relax-candidate.js';
-import { type CandidateSpec, candidatesFor } from './targets.js';
+import { type Borders, type CandidateSpec, candidatesFor, withBorders } from './targets.js';
 
 export interface OptimizeOptions {
   readonly target: Target;
@@ -49,6 +49,8 @@ export interface OptimizeOptions {
   readonly goal?: Goal | undefined;
   /** Default: see defaultPromise. */
   readonly promise?: QualityPromise | undefined;
+  /** Integers at the model's inputs and outputs. Default none. */
+  readonly borders?: Borders | undefined;
   /** Threads of the runtime while timing. Default 1. */
   readonly threads?: number | undefined;
   /** Most samples that are evaluated. Default all but those for the search. */
@@ -127,7 +129,7 @@ export async function optimize(
     firstSteps: new Map(),
   };
 
-  const specs = candidatesFor(options.target);
+  const specs = withBorders(candidatesFor(options.target), options.borders ?? {});
   const known = await measurable(original, dataset, engine, samples.evaluate, signal);
   const promise = options.promise ?? defaultPromise(known);
   checkPromise(promise, known);

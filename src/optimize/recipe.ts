@@ -7,6 +7,9 @@ import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import { applyPass, type Pass, type PassContext, type PassReport } from '../pass.js';
 import { schemes } from '../quantize/index.js';
+import { fuseInput } from '../quantize/io/fuse-input.js';
+import { quantizeInput } from '../quantize/io/quantize-input.js';
+import { quantizeOutput } from '../quantize/io/quantize-output.js';
 import { simplify } from '../simplify/index.js';
 
 export interface Step {
@@ -25,7 +28,10 @@ type StepRunner = (
 const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
   simplify,
   ...Object.fromEntries(
-    schemes.map((scheme) => [scheme.name, runnerOf(scheme as unknown as Pass)]),
+    [...schemes, quantizeInput, fuseInput, quantizeOutput].map((pass) => [
+      pass.name,
+      runnerOf(pass as unknown as Pass),
+    ]),
   ),
 });
 

@@ -137,3 +137,43 @@ export function candidatesFor(target: Target): readonly CandidateSpec[] {
     },
   );
 }
+
+/** What the user wants the model to take and give, whatever is done inside. */
+export interface Borders {
+  /** Options of quantize-input: the model takes raw bytes. */
+  readonly input?: Readonly<Record<string, unknown>> | undefined;
+  /** Options of quantize-output: the model gives integers. */
+  readonly output?: Readonly<Record<string, unknown>> | undefined;
+}
+
+const borderPasses: ReadonlySet<string> = new Set([
+  simplified.pass,
+  'quantize-input',
+  'fuse-input',
+  'quantize-output',
+]);
+
+/** Steps that all candidates have in common, and that tell nothing about one of them. */
+export function isCommonStep({ pass }: Step): boolean {
+  return borderPasses.has(pass);
+}
+
+/** The candidates with integers at the model's borders: the input right after simplify, so that
+ * what follows sees the weights it folds into. */
+export function withBorders(
+  specs: readonly CandidateSpec[],
+  { input, output }: Borders,
+): readonly CandidateSpec[] {
+  const before: Step[] = input ? [{ pass: 'quantize-input', options: input }] : [];
+  const after: Step[] = [
+    ...(input ? [{ pass: 'fuse-input', options: {} }] : []),
+    ...(output ? [{ pass: 'quantize-output', options: output }] : []),
+  ];
+  return specs.map(({ recipe: [first, ...rest], relax, ...spec }) => ({
+    ...spec,
+    recipe: [first!, ...before, ...rest, ...after],
+    ...(relax && {
+      relax: { ...relax, steps: relax.steps.map((step) => step + before.length) },
+    }),
+  }));
+}

@@ -3,20 +3,22 @@
  * QuantizeLinear and DequantizeLinear so that the runtime's integer kernels are reached.
  */
 import { inferShapes } from '../engine/shapes.js';
-import { throwIfAborted } from '../errors.js';
+import { PareError, throwIfAborted } from '../errors.js';
 import { removeDead } from '../graph/dead.js';
 import type { Model } from '../graph/model.js';
+import type { Node } from '../graph/node.js';
 import { raiseOpset } from '../graph/opset/upgrade.js';
 import { dataTypes } from '../onnx/data-type.js';
 import { integerRoles } from '../ops/integer-roles.js';
 import { definePass, type PassContext, ReportBuilder, requireEngine } from '../pass.js';
 import { checkPatterns, nodeMatcher } from '../pattern.js';
 import { dropWeightInputs } from '../simplify/drop-weight-inputs.js';
-import { cachedStatistics } from './calibrate/cache.js';
+import { cachedStatistics, StatisticsCache } from './calibrate/cache.js';
 import { type CalibratedRange, calibratorNamed } from './calibrate/calibrators.js';
+import { inputRanges, samplesFor } from './io/input-spec.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
 import { type StaticOptions, staticOptions } from './static/options.js';
-import { parametersOf, type QuantizationParameters } from './static/parameters.js';
+import { insideBounds, parametersOf, type QuantizationParameters } from './static/parameters.js';
 import { type Plan, type PlanRules, planStatic, type ScaleGroup } from './static/plan.js';
 import { StaticWriter } from './static/write.js';
 
@@ -26,8 +28,12 @@ export const staticScheme = definePass({
   summary:
     'int8 weights and uint8 activations with ranges from samples: integer kernels for Conv and Gemm.',
   options: staticOptions,
-  async run(model, options, context) {
+  async run(model, given, callers) {
     const report = new ReportBuilder();
+    // A model that takes raw bytes has its input's range from its type, and samples to fit.
+    const options = { ...given, ranges: { ...inputRanges(model), ...given.ranges } };
+    const samples = callers.samples && samplesFor(model, callers.samples);
+    const context = { ...callers, samples };
     checkPatterns(options.include, model.allNodes(), 'include');
     checkPatterns(options.exclude, model.allNodes(), 'exclude');
     report.notes.push(...(await dropWeightInputs.run(model, {}, context)).notes);
@@ -36,11 +42,15 @@ export const staticScheme = definePass({
     report.notes.push(...(await raiseOpset(model, opset, context)).notes);
     const engine = requireEngine(context, 'static');
     await inferShapes(engine, model);
-    const plan = await planStatic(model, rulesOf(options));
+    for (const name of Object.keys(given.ranges)) checkRangeName(model, name);
+    const { plan, parameters } = await calibratedPlan(model, options, context);
     for (const { node, reason } of plan.skipped) report.skip(node, reason);
     if (plan.compute.length === 0) return report;
     throwIfAborted(context.signal);
-    const parameters = await calibrate(model, plan, options, context);
+    const quantized = new Set([...plan.groups.keys()].map(({ name }) => name));
+    for (const name of Object.keys(given.ranges)) {
+      if (!quantized.has(name)) report.note(`ranges: "${name}" is not quantized`);
+    }
     const means = options.biasCorrection
       ? await meansOf(model, plan, parameters, context)
       : new Map<string, ChannelMeans>();
@@ -51,6 +61,12 @@ export const staticScheme = definePass({
         `${options.activations} activations, int8 weight [${weight.dims.join(',')}]`,
       );
     }
+    for (const node of plan.nodes) {
+      if (integerRoles[node.op]?.kind !== 'compute') {
+        report.change(node, `computes with ${options.activations}`);
+      }
+    }
+    for (const node of plan.absorbed.keys()) report.change(node, 'absorbed by the range behind it');
     report.note(
       `${plan.nodes.size} nodes on integers, ${new Set(plan.groups.values()).size} activation scales, calibrator ${options.calibrator}`,
     );
@@ -59,10 +75,11 @@ export const staticScheme = definePass({
   },
 });
 
-function rulesOf(options: StaticOptions): PlanRules {
+function rulesOf(options: StaticOptions, standing: ReadonlySet<Node>): PlanRules {
   const included = nodeMatcher(options.include);
   const excluded = nodeMatcher(options.exclude);
   return {
+    standing,
     allowed(node) {
       if (excluded(node)) return 'excluded by the caller';
       if (options.include.length > 0 && !included(node)) return 'not included';
@@ -96,6 +113,33 @@ async function meansOf(
   return cachedMeans(model, [...requests.values()], context);
 }
 
+/**
+ * The plan with scale and zero point of every group. A clip whose bounds lie inside the range that
+ * was found (symmetric integers, a range given by the caller) cannot be absorbed: the plan is made
+ * anew with that clip in place, and the values around it calibrated.
+ */
+async function calibratedPlan(
+  model: Model,
+  options: StaticOptions,
+  given: PassContext,
+): Promise<{ plan: Plan; parameters: Map<ScaleGroup, QuantizationParameters> }> {
+  const context = { ...given, statistics: given.statistics ?? new StatisticsCache() };
+  const standing = new Set<Node>();
+  for (;;) {
+    const plan = await planStatic(model, rulesOf(options, standing));
+    if (plan.compute.length === 0) return { plan, parameters: new Map() };
+    const parameters = await calibrate(model, plan, options, context);
+    const before = standing.size;
+    for (const [clip, bounds] of plan.absorbed) {
+      const group = plan.groups.get(clip.output())!;
+      const inside = insideBounds(parameters.get(group)!, bounds);
+      if (inside) parameters.set(group, inside);
+      else standing.add(clip);
+    }
+    if (standing.size === before) return { plan, parameters };
+  }
+}
+
 /** Scale and zero point of every group. */
 async function calibrate(
   model: Model,
@@ -105,13 +149,14 @@ async function calibrate(
 ): Promise<Map<ScaleGroup, QuantizationParameters>> {
   const calibrator = calibratorNamed(options.calibrator);
   const groups = new Set(plan.groups.values());
-  const names = [...groups].flatMap(({ sources }) => sources.map(({ name }) => name));
-  const wanted = names.filter((name) => !options.ranges[name]);
-  const statistics = await cachedStatistics(model, wanted, calibrator.histogram, context);
+  const fixedIn = ({ values }: ScaleGroup) =>
+    values.flatMap(({ name }) => options.ranges[name] ?? []);
+  const names = [...groups]
+    .filter((group) => fixedIn(group).length === 0)
+    .flatMap(({ sources }) => sources.map(({ name }) => name));
+  const statistics = await cachedStatistics(model, names, calibrator.histogram, context);
   const { bits } = dataTypes[options.activations];
   const rangeOf = (name: string): CalibratedRange => {
-    const fixed = options.ranges[name];
-    if (fixed) return fixed;
     const seen = statistics.get(name);
     // A value that was empty in every sample has no range; any scale will do.
     if (!seen) return { min: 0, max: 0 };
@@ -120,7 +165,8 @@ async function calibrate(
   };
   const parameters = new Map<ScaleGroup, QuantizationParameters>();
   for (const group of groups) {
-    const ranges = group.sources.map(({ name }) => rangeOf(name));
+    const fixed = fixedIn(group);
+    const ranges = fixed.length > 0 ? fixed : group.sources.map(({ name }) => rangeOf(name));
     const range = {
       min: Math.min(...ranges.map(({ min }) => min)),
       max: Math.max(...ranges.map(({ max }) => max)),
@@ -128,4 +174,11 @@ async function calibrate(
     parameters.set(group, parametersOf(range, options.activations, options.symmetric));
   }
   return parameters;
+}
+
+function checkRangeName(model: Model, name: string): void {
+  if (model.graph.find(name)) return;
+  throw new PareError('usage', `ranges: no value of the model is named "${name}"`, {
+    hint: 'names of values are those of node outputs and graph inputs; pare inspect --nodes lists them',
+  });
 }

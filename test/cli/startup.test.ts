@@ -1,6 +1,6 @@
 /**
  * `pare --help` starts in the time of Node itself because it loads next to nothing, and the help
- * of a command loads its definition and zod beside that. A list of modules does not depend on the
+ * of a command loads its definition, zod and commander beside that. A list of modules does not depend on the
  * machine; bench/startup.mjs measures the time.
  */
 import { readFileSync } from 'node:fs';
@@ -14,19 +14,21 @@ const folder = makeFolder();
 afterAll(folder.remove);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-const asset = join(root, 'assets/digits.onnx');
-
 /** Plain code without dependencies; temp-files.js is what Ctrl-C has to remove. */
 const light =
   /^(dist\/(cli|report)\/[\w-]+\.js|dist\/cli\/commands\/index\.js|dist\/engine\/node\/temp-files\.js|dist\/data\/did-you-mean\.js|dist\/(errors|version|progress)\.js|node:[\w/]+)$/;
+
+const libraries = /^node_modules\/(zod|commander)\//;
 
 /** The definition of a command, and the names of calibrators and rewrites that it lists. */
 const definition =
   /^dist\/(cli\/commands\/[\w-]+|quantize\/calibrate\/[\w-]+|simplify\/names)\.js$/;
 
+let runs = 0;
+
 /** The modules that a run loads, by their paths in the package, and those of Node by name. */
 async function modulesOf(args: readonly string[]): Promise<string[]> {
-  const log = folder.file(`modules-${args.join('-')}.txt`);
+  const log = folder.file(`modules-${++runs}.txt`);
   const hooks = `
     import { appendFileSync } from 'node:fs';
     export async function load(url, context, next) {
@@ -55,17 +57,18 @@ test('help loads no library and nothing that knows models or data', async () => 
 });
 
 test.each(commands.map(({ name }) => name))(
-  'help of %s loads its definition and zod',
+  'help of %s loads its definition, zod and commander, and no other room',
   async (name) => {
     const modules = await modulesOf([name, '--help']);
     expect(modules).toContain(`dist/cli/commands/${name}.js`);
     const allowed = (module: string) =>
-      light.test(module) || definition.test(module) || module.startsWith('node_modules/zod/');
+      [light, definition, libraries].some((known) => known.test(module));
     expect(modules.filter((module) => !allowed(module))).toEqual([]);
   },
 );
 
 test('running a command loads the rest', async () => {
+  const asset = join(root, 'assets/digits.onnx');
   const modules = await modulesOf(['bench', asset, '--rounds', '1', '--no-memory', '--quiet']);
   expect(modules).toContain('dist/cli/run/bench.js');
   expect(modules.some((module) => module.startsWith('dist/engine/'))).toBe(true);

@@ -37,3 +37,24 @@ test('without samples it says what is missing', async () => {
   expect(stderr).toContain('needs samples');
   expect(stderr).toContain('--data');
 });
+
+test('--quantize-input takes raw pixels and agrees as well as the float input does', async () => {
+  const raw = ['--quantize-input', '--quantize-output', '-o', 'raw.onnx', '--json'];
+  const made = await pare(
+    ['quantize', 'digits.onnx', '--scheme', 'static', ...digits, ...raw],
+    folder.path,
+  );
+  expect(made.code, made.stderr).toBe(0);
+  const [, evaluation] = documentOf(made).evaluations;
+  expect(evaluation.flips.share).toBeLessThan(0.02);
+  const inspected = documentOf(await pare(['inspect', 'raw.onnx', '--json'], folder.path));
+  expect(JSON.stringify(inspected.inputs)).toContain('uint8');
+  expect(JSON.stringify(inspected.outputs)).toContain('uint8');
+  // The same data through the preprocessing of the original: the raw form is found by itself.
+  const both = await pare(
+    ['evaluate', 'digits.onnx', 'raw.onnx', ...digits, '--json'],
+    folder.path,
+  );
+  expect(both.code, both.stderr).toBe(0);
+  expect(documentOf(both).evaluations[1].flips.share).toBeLessThan(0.02);
+});

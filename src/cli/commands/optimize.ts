@@ -3,12 +3,13 @@
  */
 import * as z from 'zod/mini';
 import { defineCommand } from '../command.js';
-import { dataFields, targetField } from '../fields.js';
+import { borderFields, dataFields, targetField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
 export const optimizeOptions = z.object({
   ...dataFields,
+  ...borderFields,
   target: targetField,
   for: z._default(
     z.enum(['latency', 'size', 'balanced']).check(meta('what the best candidate is best at')),

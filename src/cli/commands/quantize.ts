@@ -4,7 +4,7 @@
 import * as z from 'zod/mini';
 import { calibratorNames } from '../../quantize/calibrate/calibrators.js';
 import { defineCommand } from '../command.js';
-import { dataFields } from '../fields.js';
+import { borderFields, dataFields } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
@@ -57,6 +57,7 @@ export const schemeFields = {
 export const quantizeOptions = z.object({
   scheme: z.enum(['static', 'dynamic', 'weight-only', 'float16']).check(meta('how to quantize')),
   ...dataFields,
+  ...borderFields,
   ...schemeFields,
   simplify: z._default(
     z.boolean().check(meta('simplify first, so that weights are found and norms are folded')),

@@ -23,6 +23,7 @@ import { ExitCode } from '../exit-codes.js';
 import type { GlobalValues } from '../global-options.js';
 import { stampOf, stampOfOutput } from '../node-hash.js';
 import {
+  bordersOf,
   inputFiles,
   portsOf,
   requireData,
@@ -62,6 +63,7 @@ export async function run(
           target: options.target,
           goal: options.for,
           promise: promiseOf(options),
+          borders: await bordersOf(options),
           threads: globals.threads,
           samples: options.samples,
           seed: globals.seed,

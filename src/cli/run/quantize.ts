@@ -6,23 +6,25 @@ import { resolve } from 'node:path';
 import type * as z from 'zod/mini';
 import type { Dataset } from '../../data/dataset.js';
 import { repeatableFeeds } from '../../data/repeatable-feeds.js';
+import { splitDataset } from '../../data/split.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import { evaluate } from '../../measure/evaluate.js';
 import { saveModel } from '../../node.js';
 import { sizeOfSource } from '../../optimize/candidate.js';
+import { adaptTo } from '../../optimize/measuring.js';
+import { type Recipe, runRecipe } from '../../optimize/recipe.js';
 import type { PassContext } from '../../pass.js';
-import { quantize, schemes } from '../../quantize/index.js';
+import { schemes } from '../../quantize/index.js';
 import { formatBytes } from '../../report/format.js';
 import { qualityCells, qualityColumns } from '../../report/measurements.js';
 import { passReportText } from '../../report/pass-report.js';
 import { table } from '../../report/table.js';
-import { simplify } from '../../simplify/index.js';
 import { checkTargets } from '../check-targets.js';
 import type { CommandContext } from '../command.js';
 import { type quantizeOptions, schemeFields } from '../commands/quantize.js';
 import {
-  chosenIndices,
+  bordersOf,
   inputFiles,
   portsOf,
   refuseDataOptions,
@@ -49,6 +51,7 @@ export async function run({
     options.output ?? args.model.replace(/(\.onnx)?$/, `.${scheme}.onnx`),
   );
   const own = schemeOptions(options);
+  const recipe = await recipeOf(options, own);
   refuseDataOptions(options);
   await usingModels([args.model], cwd, ([opened]) =>
     usingEngine('node', globals, async (engine) => {
@@ -61,22 +64,26 @@ export async function run({
       const ports = options.data === undefined ? [] : await portsOf(engine, original);
       const apply = async (dataset: Dataset | undefined) => {
         for (const note of dataset?.notes ?? []) output.warn(note);
+        const split = dataset && calibrationSplit(dataset, options.samples, globals.seed);
         const samples: PassContext['samples'] =
-          dataset &&
-          repeatableFeeds(dataset, ports, calibrationIndices(dataset.size, options.samples));
-        const base = options.simplify ? (await simplify(model, {}, context)).model : model;
-        const { model: result, report } = await quantize(base, scheme, own, {
-          ...context,
-          samples,
-        });
-        const small = { name: scheme, source: await modelSource(result) };
-        const evaluations = dataset
-          ? await evaluate([original, small], dataset, engine, {
-              indices: chosenIndices(dataset, options.samples, globals.seed),
-              signal,
-              progress,
-            })
-          : undefined;
+          dataset && repeatableFeeds(dataset, ports, split!.calibrate);
+        const { model: result, reports } = await runRecipe(model, recipe, { ...context, samples });
+        const report = reports[recipe.findIndex(({ pass }) => pass === scheme)]!;
+        const small = {
+          name: scheme,
+          source: await modelSource(result),
+          adapt: adaptTo(result),
+        };
+        const evaluations =
+          dataset && split!.evaluate.length > 0
+            ? await evaluate([original, small], dataset, engine, {
+                indices: split!.evaluate,
+                signal,
+                progress,
+              })
+            : undefined;
+        if (dataset && !evaluations) output.warn('no samples are left to evaluate the result on');
+        for (const { notes } of reports) for (const note of notes) output.detail(note);
         const sizes = { before: sizeOfSource(source), after: sizeOfSource(small.source) };
         output.human(passReportText([report], tableSettings(output)));
         output.human(`\n${formatBytes(sizes.before)} before, ${formatBytes(sizes.after)} after.`);
@@ -99,6 +106,7 @@ export async function run({
           written,
           sizes,
           report,
+          reports,
           evaluations,
         });
       };
@@ -131,8 +139,25 @@ function kebab(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Spread over the data, so that a file sorted by class is seen from all sides. */
-function calibrationIndices(size: number, limit = 100): Uint32Array {
-  const count = Math.min(limit, size);
-  return Uint32Array.from({ length: count }, (_, i) => Math.floor((i * size) / count));
+async function recipeOf(
+  options: Context['options'],
+  own: Record<string, unknown>,
+): Promise<Recipe> {
+  const { input, output } = await bordersOf(options);
+  return [
+    ...(options.simplify ? [{ pass: 'simplify', options: {} }] : []),
+    ...(input ? [{ pass: 'quantize-input', options: input }] : []),
+    { pass: options.scheme, options: own },
+    ...(input ? [{ pass: 'fuse-input', options: {} }] : []),
+    ...(output ? [{ pass: 'quantize-output', options: output }] : []),
+  ];
+}
+
+/** Samples that calibrate, 100 unless the user says, and the others, which evaluate. */
+function calibrationSplit(dataset: Dataset, limit = 100, seed: number) {
+  const { train, test } = dataset.parts ?? {};
+  const available = train ? train.end - train.start : dataset.size;
+  const calibrate = Math.min(limit, available);
+  const left = test ? test.end - test.start : dataset.size - calibrate;
+  return splitDataset(dataset, { calibrate, evaluate: left, seed });
 }

@@ -11,6 +11,7 @@ import { evaluate } from '../../measure/evaluate.js';
 import { modelFiles, openData } from '../../node.js';
 import { makeCandidate } from '../../optimize/candidate.js';
 import {
+  adaptTo,
   calibrationContext,
   chooseSamples,
   feedsOfSample,
@@ -66,7 +67,11 @@ export async function run({
       const context = { signal, progress, seed: receipt.seed, engine };
       const models = [
         { name: 'original', source: await modelSource(original!.model) },
-        { name: 'optimized', source: await modelSource(optimized!.model) },
+        {
+          name: 'optimized',
+          source: await modelSource(optimized!.model),
+          adapt: adaptTo(optimized!.model),
+        },
       ];
       const ports = await portsOf(engine, models[0]!);
       const dataset = await openData(dataPath, { ports, preprocess: receipt.data.preprocess });

@@ -50,12 +50,16 @@ export function channelLinear(node: Node): Linear | { readonly reason: string } 
 }
 
 class ClassFinder {
+  readonly #values = new Set<Value>();
   readonly #parents = new Map<Value, Value>();
   readonly #layers = new Map<Value, Node>();
 
   visit(node: Node): void {
     const role = roleOf(node);
-    if (channelLinear(node)) this.#layers.set(node.output(), node);
+    if (channelLinear(node)) {
+      this.#layers.set(node.output(), node);
+      this.#values.add(node.output());
+    }
     if (!role) return;
     const inputs = role.kind === 'tie' ? node.inputs : [node.inputs[0]];
     for (const input of inputs) if (input) this.#unite(input, node.output());
@@ -69,7 +73,7 @@ class ClassFinder {
       if (list) list.push(value);
       else members.set(root, [value]);
     };
-    for (const value of new Set([...this.#layers.keys(), ...this.#parents.keys()])) add(value);
+    for (const value of this.#values) add(value);
     const classes: ChannelClass[] = [];
     const skipped: { node: Node; reason: string }[] = [];
     for (const values of members.values()) {
@@ -89,15 +93,16 @@ class ClassFinder {
   }
 
   #unite(a: Value, b: Value): void {
+    this.#values.add(a).add(b);
     const from = this.#find(b);
     const into = this.#find(a);
     if (from !== into) this.#parents.set(from, into);
-    // So that a value without a parent is a member too.
-    else if (!this.#parents.has(a) && !this.#parents.has(b)) return;
   }
 }
 
 function roleOf(node: Node): ScalingRole | undefined {
+  // Before opset 7 attributes chose the broadcasting.
+  if (node.has('broadcast')) return undefined;
   return Object.hasOwn(scalingRoles, node.op) ? scalingRoles[node.op] : undefined;
 }
 
@@ -144,21 +149,30 @@ async function describeClass(
 function whyNotScale(value: Value, channels: number): string | undefined {
   const { producer } = value;
   if (value.isOutput) return `"${value.name}" is an output of the model`;
-  if (!producer) return `"${value.name}" is ${value.isInput ? 'an input of the model' : 'a constant'}`;
+  if (!producer)
+    return `"${value.name}" is ${value.isInput ? 'an input of the model' : 'a constant'}`;
   if (isAnnotationPart(value)) return `"${value.name}" carries a quantization annotation`;
   for (const user of value.users) {
     if (user.graph !== value.graph) return `a subgraph takes "${value.name}"`;
   }
   const dims = knownDims(value);
-  if (dims?.[1] !== channels) return `the shape of "${value.name}" is unknown or has other channels`;
+  if (dims?.[1] !== channels)
+    return `the shape of "${value.name}" is unknown or has other channels`;
   const role = roleOf(producer);
   if (!role) {
     const linear = channelLinear(producer);
     if (!linear) return `"${value.name}" is made by ${producer.op} ${producer.label}`;
     return 'reason' in linear ? linear.reason : undefined;
   }
+  if (role.kind === 'tie') {
+    const ranks = new Set(producer.inputs.map((input) => input && knownDims(input)?.length));
+    return ranks.size === 1 && ranks.has(dims.length)
+      ? undefined
+      : `${producer.op} ${producer.label} broadcasts other ranks`;
+  }
   if (role.kind !== 'reshape') return undefined;
   const before = knownDims(producer.input(0));
-  const fits = before?.slice(2).every((dim) => dim === 1) && dims.slice(2).every((dim) => dim === 1);
+  const fits =
+    before?.slice(2).every((dim) => dim === 1) && dims.slice(2).every((dim) => dim === 1);
   return fits ? undefined : `${producer.op} ${producer.label} mixes channels with positions`;
 }

@@ -56,9 +56,7 @@ export function byActivations(ranges: ClassRanges, largest: number): ActivationS
   }
   const peak = peaks.reduce((most, each) => Math.max(most, each), 0);
   const at = (exponent: number) =>
-    peaks.map((own, c) =>
-      own > 0 ? Math.min(limits[c]!, largest, (peak / own) ** exponent) : 1,
-    );
+    peaks.map((own, c) => (own > 0 ? Math.min(limits[c]!, largest, (peak / own) ** exponent) : 1));
   const noiseBefore = predictedNoise(ranges, at(0));
   let best = { scales: at(0), exponent: 0, noise: noiseBefore };
   for (const exponent of exponents) {

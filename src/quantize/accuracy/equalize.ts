@@ -7,6 +7,7 @@ import * as z from 'zod/mini';
 import { inferShapes } from '../../engine/shapes.js';
 import { throwIfAborted } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
+import type { Node } from '../../graph/node.js';
 import { definePass, type PassContext, ReportBuilder, requireEngine } from '../../pass.js';
 import { floatArray } from '../../simplify/affine.js';
 import { type Linear, planAfter, planBefore } from '../../simplify/linear.js';
@@ -86,21 +87,23 @@ async function equalizeActivations(
   const weights: ConsumerWeights[] = [];
   for (const { node, value } of consumers) {
     const { meanSquares } = statistics.get(value.name)!;
-    weights.push(await consumerWeights(channelLinear(node) as Linear, meanSquares));
+    weights.push(await consumerWeights(layer(node), meanSquares));
   }
   const ranges = {
-    activations: taken.map(({ name }) => statistics.get(name)!.peaks),
+    activations: taken.map(({ name }) => coveredRanges(statistics.get(name)!)),
     consumers: weights,
     limits: limitsOf(channelClass, statistics),
   };
   const { scales, exponent, noise, noiseBefore } = byActivations(ranges, largest);
-  const [producer] = channelClass.producers;
+  const skipAll = (reason: string) => {
+    for (const node of channelClass.producers) report.skip(node, reason);
+  };
   if (exponent === 0) {
-    report.skip(producer!, 'no scaling of its channels lowers the predicted noise');
+    skipAll('no scaling of its channels lowers the predicted noise');
     return;
   }
   if (!(await scaleClass(channelClass, scales))) {
-    report.skip(producer!, 'a scaled weight would leave the range of its type');
+    skipAll('a scaled weight would leave the range of its type');
     return;
   }
   for (const [name, { peaks, meanSquares }] of statistics) {
@@ -112,9 +115,19 @@ async function equalizeActivations(
   }
   const gain = 10 * Math.log10(noiseBefore / noise);
   for (const node of channelClass.producers) {
-    report.change(node, `channels scaled, exponent ${exponent}, predicted noise -${gain.toFixed(1)} dB`);
+    report.change(
+      node,
+      `channels scaled, exponent ${exponent}, predicted noise -${gain.toFixed(1)} dB`,
+    );
   }
 }
+
+/** Ranges that calibration will keep: it clips what lies far out (8 bits: beyond about 7 deviations). */
+function coveredRanges({ peaks, meanSquares }: ChannelStatistics): Float64Array {
+  return peaks.map((peak, c) => Math.min(peak, deviations * Math.sqrt(meanSquares[c]!)));
+}
+
+const deviations = +(globalThis as any).process.env.K;
 
 async function equalizeWeights(
   classes: readonly ChannelClass[],
@@ -172,7 +185,7 @@ function limitsOf(
 async function peaksOf({ producers, consumers, channels }: ChannelClass, side: 'in' | 'out') {
   const peaks = new Float64Array(channels);
   for (const node of side === 'out' ? producers : consumers.map((each) => each.node)) {
-    const { weight, layout } = channelLinear(node) as Linear;
+    const { weight, layout } = layer(node);
     const values = await floatArray(weight);
     const channelOf = side === 'out' ? layout.outChannel : layout.inChannel;
     for (let row = 0, at = 0; row < layout.rows; row++) {
@@ -229,7 +242,9 @@ async function scaleClass(
   for (const node of nodes) {
     const steps = [
       ...(made.has(node) ? [() => planAfter(layer(node), { scale: scales, shift: noShift })] : []),
-      ...(taking.has(node) ? [() => planBefore(layer(node), { scale: inverse, shift: noShift })] : []),
+      ...(taking.has(node)
+        ? [() => planBefore(layer(node), { scale: inverse, shift: noShift })]
+        : []),
     ];
     for (const step of steps) {
       const before = [1, 2].map((index) => [index, node.inputs[index]?.initializer] as const);
@@ -249,6 +264,6 @@ async function scaleClass(
   return true;
 }
 
-function layer(node: ChannelClass['producers'][number]): Linear {
+function layer(node: Node): Linear {
   return channelLinear(node) as Linear;
 }

@@ -55,11 +55,9 @@ export const learnedRounding = definePass({
     checkPatterns(options.include, model.allNodes(), 'include');
     checkPatterns(options.exclude, model.allNodes(), 'exclude');
     await inferShapes(requireEngine(context, 'learned-rounding'), model);
-    const totals = { error: 0, nearestError: 0 };
     for (const layers of passesOf(findLayers(model, options, report))) {
       await roundLayers(model, layers, options, context, report);
     }
-    void totals;
     return report;
   },
 });
@@ -84,7 +82,8 @@ function findLayers(model: Model, options: LearnedRoundingOptions, report: Repor
 function layerOf(node: Node, options: LearnedRoundingOptions): Layer | { reason: string } {
   const linear = linearOf(node) ?? { reason: 'it has no constant weight' };
   if ('reason' in linear) return linear;
-  if (linear.weight.dataType !== 'float') return { reason: `its weight is ${linear.weight.dataType}` };
+  if (linear.weight.dataType !== 'float')
+    return { reason: `its weight is ${linear.weight.dataType}` };
   const shared = whyNotChange(linear, 0);
   if (shared) return { reason: shared };
   const layout = patchLayouts[node.op]!(node, linear.weight.dims);

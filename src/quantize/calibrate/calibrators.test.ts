@@ -108,8 +108,12 @@ describe('entropy', () => {
     const seen = statisticsOf(draw(kind, 5, 60));
     const { max } = range(seen, options);
     expect(max).toBeLessThan(30);
-    expect(errorOf({ ...seen, histogram: statisticsOf(draw(kind, 5)).histogram }, { min: seen.min, max }))
-      .toBeLessThan(errorOf(seen, seen));
+    expect(
+      errorOf(
+        { ...seen, histogram: statisticsOf(draw(kind, 5)).histogram },
+        { min: seen.min, max },
+      ),
+    ).toBeLessThan(errorOf(seen, seen));
   });
 
   test('uniform data is not clipped', () => {
@@ -119,7 +123,8 @@ describe('entropy', () => {
 
   test('zeros that ReLU leaves do not move the range', () => {
     const positive = draw('relu', 4).filter((value) => value > 0);
-    const withZeros = (count: number) => statisticsOf(Float32Array.from([...positive, ...new Float32Array(count)]));
+    const withZeros = (count: number) =>
+      statisticsOf(Float32Array.from([...positive, ...new Float32Array(count)]));
     const few = range(withZeros(1), options);
     expect(range(withZeros(5 * positive.length), options)).toEqual(few);
   });

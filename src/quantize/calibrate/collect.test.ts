@@ -59,8 +59,9 @@ describe('collectStatistics', () => {
         for (const name of names) {
           const { meanMin, meanMax, ...rest } = turned.get(name)!;
           expect(single.get(name)).toMatchObject(rest);
-          expect(meanMin).toBeCloseTo(single.get(name)!.meanMin, -3);
-          expect(Number.isFinite(meanMax)).toBe(true);
+          // Sums of doubles: the last bits depend on the order.
+          expect(meanMin / single.get(name)!.meanMin || 1).toBeCloseTo(1, 12);
+          expect(meanMax / single.get(name)!.meanMax || 1).toBeCloseTo(1, 12);
           const parts = chunked.get(name)!;
           expect(parts.histogram).toEqual(rest.histogram);
           for (const calibrator of calibrators.filter(({ name: n }) => n !== 'moving-average')) {
@@ -96,7 +97,9 @@ describe('collectStatistics', () => {
         const border = min + (bins / histogramBins) * (max - min);
         const below = counts.subarray(0, bins).reduce((sum, count) => sum + count, 0);
         const slack = 2 * (max - min) * 2 ** -11;
-        expect(below).toBeGreaterThanOrEqual(values.filter((x) => x < border - slack).length - 1e-6);
+        expect(below).toBeGreaterThanOrEqual(
+          values.filter((x) => x < border - slack).length - 1e-6,
+        );
         expect(below).toBeLessThanOrEqual(values.filter((x) => x < border + slack).length + 1e-6);
       }
     }

@@ -79,7 +79,7 @@ export async function channelMeans(
   });
   const fetches = ports.flatMap(({ float, quantized }) => [float, quantized]);
   const session = await engine.createSession(await modelSource(probe), { optimization: 'basic' });
-  const sums = new Map<string, { float: Float64Array; quantized: Float64Array }>();
+  const sums = new Map<string, { float: Float64Array; quantized: Float64Array; rows: number }>();
   const task = context.progress.task('bias correction: means');
   let count = 0;
   try {
@@ -87,14 +87,16 @@ export async function channelMeans(
       throwIfAborted(context.signal);
       const results = await session.run(feeds, fetches);
       for (const { request, float, quantized } of ports) {
-        const means = float32Of(results[float]!);
+        const rows = results[float]!;
+        const channels = rows.dims.at(-1)!;
         let sum = sums.get(request.name);
         if (!sum) {
-          const zeros = () => new Float64Array(means.length);
-          sums.set(request.name, (sum = { float: zeros(), quantized: zeros() }));
+          const zeros = () => new Float64Array(channels);
+          sums.set(request.name, (sum = { float: zeros(), quantized: zeros(), rows: 0 }));
         }
-        addTo(sum.float, means);
-        addTo(sum.quantized, float32Of(results[quantized]!));
+        addRows(sum.float, float32Of(rows));
+        addRows(sum.quantized, float32Of(results[quantized]!));
+        sum.rows += float32Of(rows).length / channels;
       }
       task.update(++count);
     }
@@ -102,17 +104,18 @@ export async function channelMeans(
     task.end();
     await session.release();
   }
-  for (const { float, quantized } of sums.values()) {
+  for (const { float, quantized, rows } of sums.values()) {
     for (let channel = 0; channel < float.length; channel++) {
-      float[channel]! /= count;
-      quantized[channel]! /= count;
+      float[channel]! /= rows;
+      quantized[channel]! /= rows;
     }
   }
   return sums;
 }
 
-function addTo(sum: Float64Array, values: Float32Array): void {
-  for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
+/** Adds up rows of one number per channel. */
+function addRows(sum: Float64Array, rows: Float32Array): void {
+  for (let i = 0; i < rows.length; i++) sum[i % sum.length]! += rows[i]!;
 }
 
 /**
@@ -152,21 +155,27 @@ export function meanShift(
   return shift;
 }
 
+/**
+ * Means over all axes but the channels and the first, which holds the samples of a batch: their
+ * rows are added up outside, so that it does not matter how samples are cut into batches.
+ */
 function addMean(value: Value, { axis, rank }: MeanRequest): string {
   const { graph } = value;
-  const axes = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis);
+  const axes = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis && i !== 0);
   const opset = graph.opset() ?? 13;
-  // The axes became an input with opset 18.
-  const output = graph
-    .addNode({
+  const reduce = () =>
+    // The axes became an input with opset 18.
+    graph.addNode({
       opType: 'ReduceMean',
       inputs:
         opset >= 18
           ? [value, graph.addInitializer('mean_axes', Tensor.of('int64', [axes.length], axes))]
           : [value],
       attributes: { keepdims: 0, ...(opset < 18 && { axes }) },
-    })
-    .output();
+    });
+  const node =
+    axes.length > 0 ? reduce() : graph.addNode({ opType: 'Identity', inputs: [value] });
+  const output = node.output();
   output.type = tensorType('float');
   graph.outputs.push(output);
   return output.name;

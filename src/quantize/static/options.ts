@@ -4,7 +4,9 @@
 import * as z from 'zod/mini';
 import { calibratorNames } from '../calibrate/calibrators.js';
 
-const rangeOverride = z.object({ min: z.number(), max: z.number() });
+const rangeOverride = z.object({ min: z.number(), max: z.number() }).check(
+  z.refine(({ min, max }) => min <= max, 'a range has min below max'),
+);
 
 export const staticOptions = z.object({
   /** Only nodes that match: names, wildcards, op:Type. Default all. */
@@ -26,7 +28,7 @@ export const staticOptions = z.object({
   matMul: z._default(z.boolean(), false),
   /** Take the shift that rounding and clipping cause out of the biases; needs one more pass. */
   biasCorrection: z._default(z.boolean(), true),
-  /** Ranges by value name, in place of the calibrated ones. */
+  /** Ranges by value name, in place of the calibrated ones; values that share a scale follow. */
   ranges: z._default(z.record(z.string(), rangeOverride), {}),
 });
 

@@ -4,7 +4,7 @@
  */
 import { dataTypes } from '../../onnx/data-type.js';
 import type { CalibratedRange } from '../calibrate/calibrators.js';
-import { roundHalfEven } from '../integers.js';
+import { roundHalfEven } from '../kernels.js';
 
 export type ActivationType = 'uint8' | 'int8' | 'uint16' | 'int16';
 
@@ -42,8 +42,38 @@ export function parametersOf(
     max = peak;
   }
   const scale = Math.fround((max - min) / (high - low));
-  if (!(scale >= 2 ** -126))
-    return { dataType, scale: 1, zeroPoint: symmetric ? (low + high) >> 1 : low };
-  const zeroPoint = symmetric ? roundHalfEven((low + high) / 2) : roundHalfEven(low - min / scale);
+  const middle = roundHalfEven((low + high) / 2);
+  // A range of zero, or one whose steps are no normal float32: everything becomes zero.
+  if (!(scale >= 2 ** -126)) return { dataType, scale: 1, zeroPoint: symmetric ? middle : low };
+  const zeroPoint = symmetric ? middle : roundHalfEven(low - min / scale);
   return { dataType, scale, zeroPoint: Math.max(low, Math.min(high, zeroPoint)) };
+}
+
+/** The lowest and the highest number that the integers stand for. */
+export function representedRange({
+  dataType,
+  scale,
+  zeroPoint,
+}: QuantizationParameters): CalibratedRange {
+  const { low, high } = integerRange(dataType, false);
+  return {
+    min: Math.fround(Math.fround(low - zeroPoint) * scale),
+    max: Math.fround(Math.fround(high - zeroPoint) * scale),
+  };
+}
+
+/**
+ * The same parameters, or ones with a scale that is less by the rounding to float32, when their
+ * range lies inside these bounds; undefined when it reaches beyond them.
+ */
+export function insideBounds(
+  parameters: QuantizationParameters,
+  bounds: CalibratedRange,
+): QuantizationParameters | undefined {
+  for (const factor of [1, 1 - 2 ** -23, 1 - 2 ** -22]) {
+    const candidate = { ...parameters, scale: Math.fround(parameters.scale * factor) };
+    const { min, max } = representedRange(candidate);
+    if (min >= bounds.min && max <= bounds.max) return candidate;
+  }
+  return undefined;
 }

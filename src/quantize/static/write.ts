@@ -2,12 +2,15 @@
  * Writes a plan into the graph: QuantizeLinear and DequantizeLinear around values, integer weights
  * and biases behind DequantizeLinear. The runtime fuses these into integer kernels at load.
  */
+import { PareError } from '../../errors.js';
 import type { Graph } from '../../graph/graph.js';
 import type { Model } from '../../graph/model.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
 import { tensorType } from '../../graph/value-type.js';
+import { elementCount } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
+import type { FoundWeight } from '../find-weight.js';
 import {
   type ChannelLayout,
   dequantizeWeight,
@@ -29,6 +32,13 @@ export interface StaticInput {
   readonly options: StaticOptions;
 }
 
+interface WeightCodes {
+  /** Of the scales; undefined for one scale. */
+  readonly axis: number | undefined;
+  readonly values: Int8Array;
+  readonly scales: Float32Array;
+}
+
 export class StaticWriter {
   readonly #graph: Graph;
   readonly #plan: Plan;
@@ -36,6 +46,8 @@ export class StaticWriter {
   readonly #parameters: ReadonlyMap<ScaleGroup, QuantizationParameters>;
   readonly #means: ReadonlyMap<string, ChannelMeans>;
   readonly #shared = new Map<ScaleGroup, { scale: Value; zeroPoint: Value }>();
+  /** What was stored of a weight so far, by its float value. */
+  readonly #stored = new Map<Value, (WeightCodes & { readonly inputs: Value[] })[]>();
   /** By the dequantized value that nodes take now: its scale, and the value it stands for. */
   readonly #dequantized = new Map<Value, { scale: number; name: string }>();
 
@@ -86,12 +98,9 @@ export class StaticWriter {
     this.#dequantized.set(result, { scale: parameters.scale, name });
   }
 
-  #isIntegerResult(value: Value): boolean {
-    const producer = value.producer!;
-    if (this.#plan.nodes.has(producer)) return true;
-    // An absorbed clip: its input comes out of an integer node and has no Q of its own.
-    const before = producer.inputs[0]?.producer;
-    return before !== undefined && this.#plan.nodes.has(before);
+  /** Made by an integer node, or by a clip that one has absorbed. */
+  #isIntegerResult({ producer }: Value): boolean {
+    return this.#plan.nodes.has(producer!) || this.#plan.absorbed.has(producer!);
   }
 
   #shareParameters(group: ScaleGroup, { dataType, scale, zeroPoint }: QuantizationParameters) {
@@ -121,7 +130,7 @@ export class StaticWriter {
     const scales = symmetricScales(floats, layout, limit, weight.value.name);
     const given = await node.constantInput(2)?.floats();
     let bias = given && scaled(given, factors.bias);
-    if (bias) makeRoomForBias(scales, bias, activation.scale);
+    if (bias) makeRoomForBias(scales, bias, activation.scale, isSilent(floats, layout));
     const values = quantizeWithScales(floats, layout, scales, limit);
     const means = this.#means.get(activation.name);
     if (means) {
@@ -130,18 +139,31 @@ export class StaticWriter {
       const shift = meanShift(weights, weight.dims, axis, role.groups(node), means);
       bias = Float32Array.from(shift, (shifted, channel) => (bias?.[channel] ?? 0) - shifted);
     }
-    const { name } = weight.value;
-    const graph = this.#graph;
-    const dims = perChannel ? [scales.length] : [];
-    const zeros = new Int8Array(scales.length);
-    const inputs = [
-      graph.addInitializer(`${name}_quantized`, Tensor.of('int8', weight.dims, values)),
-      graph.addInitializer(`${name}_scale`, Tensor.of('float', dims, scales)),
-      graph.addInitializer(`${name}_zero_point`, Tensor.of('int8', dims, zeros)),
-    ];
-    node.setInput(1, this.#dequantize(node, inputs, perChannel ? axis : undefined));
+    const stored = this.#storeWeight(weight, { axis: layout.axis, values, scales });
+    node.setInput(1, this.#dequantize(node, stored, layout.axis));
     if (bias) this.#quantizeBias(node, bias, scales, activation.scale);
     for (const attribute of role.factorAttributes) node.removeAttribute(attribute);
+  }
+
+  /** The initializers of a quantized weight; nodes that share a weight share them. */
+  #storeWeight({ value, dims }: FoundWeight, { axis, values, scales }: WeightCodes): Value[] {
+    const known = this.#stored.get(value) ?? [];
+    this.#stored.set(value, known);
+    const same = known.find(
+      (each) => each.axis === axis && isEqual(each.scales, scales) && isEqual(each.values, values),
+    );
+    if (same) return same.inputs;
+    const graph = this.#graph;
+    const { name } = value;
+    const scaleDims = axis === undefined ? [] : [scales.length];
+    const zeros = new Int8Array(scales.length);
+    const inputs = [
+      graph.addInitializer(`${name}_quantized`, Tensor.of('int8', dims, values)),
+      graph.addInitializer(`${name}_scale`, Tensor.of('float', scaleDims, scales)),
+      graph.addInitializer(`${name}_zero_point`, Tensor.of('int8', scaleDims, zeros)),
+    ];
+    known.push({ axis, values, scales, inputs });
+    return inputs;
   }
 
   /** int32 with the scale of the accumulator, so that the kernel adds it without a conversion. */
@@ -155,9 +177,18 @@ export class StaticWriter {
     const name = node.inputs[2]?.name ?? `${node.label}_bias`;
     const scaleAt = (channel: number) =>
       Math.fround(activationScale * weightScales[weightScales.length === 1 ? 0 : channel]!);
-    const values = Int32Array.from(bias, (value, channel) =>
-      roundHalfEven(value / scaleAt(channel)),
-    );
+    const bad = bias.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) {
+      throw new PareError('invalid-model', `quantize: the bias of channel ${bad} is ${bias[bad]}`, {
+        node: node.label,
+        tensor: name,
+        hint: 'repair or retrain the model, or exclude the node',
+      });
+    }
+    const values = Int32Array.from(bias, (value, channel) => {
+      const rounded = roundHalfEven(value / scaleAt(channel));
+      return Math.max(-largestInt32, Math.min(largestInt32, rounded));
+    });
     const scales = Float32Array.from({ length: weightScales.length }, (_, channel) =>
       scaleAt(channel),
     );
@@ -195,12 +226,37 @@ const largestInt32 = 2 ** 31 - 1;
 
 /**
  * A channel with tiny weights and a large bias would need a bias beyond int32: its weight scale
- * grows until the bias fits. The weights of such a channel hardly matter beside its bias.
+ * grows until the bias fits. The weights of such a channel hardly matter beside its bias. A
+ * channel without weights (pruned, or dead) is nothing but its bias: any scale is right for its
+ * zeros, so it gets one that leaves the bias 24 bits.
  */
-function makeRoomForBias(scales: Float32Array, bias: Float32Array, activationScale: number): void {
+function makeRoomForBias(
+  scales: Float32Array,
+  bias: Float32Array,
+  activationScale: number,
+  silent: readonly boolean[],
+): void {
   for (let channel = 0; channel < bias.length; channel++) {
     const at = scales.length === 1 ? 0 : channel;
     const needed = (Math.abs(bias[channel]!) * 1.0001) / (activationScale * largestInt32);
-    if (scales[at]! < needed) scales[at] = needed;
+    const fine = Math.fround(needed * 2 ** 7);
+    const isNormal = Math.fround(fine * activationScale) >= 2 ** -126;
+    if (silent[at] && scales.length > 1 && isNormal) scales[at] = fine;
+    else if (scales[at]! < needed) scales[at] = needed;
   }
+}
+
+/** By channel, whether all its weights are zero. */
+function isSilent(floats: Float32Array, { dims, axis }: ChannelLayout): boolean[] {
+  const channels = axis === undefined ? 1 : dims[axis]!;
+  const inner = axis === undefined ? floats.length : elementCount(dims.slice(axis + 1));
+  const silent = new Array<boolean>(channels).fill(true);
+  for (let i = 0; i < floats.length; i++) {
+    if (floats[i] !== 0) silent[Math.floor(i / inner) % channels] = false;
+  }
+  return silent;
+}
+
+function isEqual(a: Float32Array | Int8Array, b: Float32Array | Int8Array): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
 }
