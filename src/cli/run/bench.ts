@@ -6,7 +6,7 @@ import type * as z from 'zod/mini';
 import { randomFeeds } from '../../engine/host-tensor.js';
 import { modelSource } from '../../engine/model-source.js';
 import { type BenchRow, bench } from '../../measure/bench.js';
-import { adaptTo, feedsOfSample } from '../../optimize/measuring.js';
+import { bordersAs, feedsOfSample } from '../../optimize/measuring.js';
 import { describeMachine } from '../../optimize/node-machine.js';
 import { formatMs } from '../../report/format.js';
 import { latencyCells, latencyColumns, memoryCell } from '../../report/measurements.js';
@@ -45,7 +45,7 @@ export async function run({
         opened.map(async ({ model }, at) => ({
           name: names[at]!,
           source: await modelSource(model),
-          adapt: adaptTo(model),
+          ...bordersAs(model),
         })),
       );
       const ports = await portsOf(engine, models[0]!);

@@ -6,7 +6,7 @@ import type * as z from 'zod/mini';
 import { modelSource } from '../../engine/model-source.js';
 import { evaluate } from '../../measure/evaluate.js';
 import type { Evaluation } from '../../measure/evaluation.js';
-import { adaptTo } from '../../optimize/measuring.js';
+import { bordersAs } from '../../optimize/measuring.js';
 import { formatPercent } from '../../report/format.js';
 import { qualityCells, qualityColumns } from '../../report/measurements.js';
 import { table } from '../../report/table.js';
@@ -45,7 +45,7 @@ export async function run({
         opened.map(async ({ model }, at) => ({
           name: names[at]!,
           source: await modelSource(model),
-          adapt: adaptTo(model),
+          ...bordersAs(model),
         })),
       );
       const ports = await portsOf(engine, models[0]!);

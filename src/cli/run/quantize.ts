@@ -12,7 +12,7 @@ import { PareError } from '../../errors.js';
 import { evaluate } from '../../measure/evaluate.js';
 import { saveModel } from '../../node.js';
 import { sizeOfSource } from '../../optimize/candidate.js';
-import { adaptTo } from '../../optimize/measuring.js';
+import { bordersAs } from '../../optimize/measuring.js';
 import { type Recipe, runRecipe } from '../../optimize/recipe.js';
 import type { PassContext } from '../../pass.js';
 import { schemes } from '../../quantize/index.js';
@@ -72,7 +72,7 @@ export async function run({
         const small = {
           name: scheme,
           source: await modelSource(result),
-          adapt: adaptTo(result),
+          ...bordersAs(result),
         };
         const evaluations =
           dataset && split!.evaluate.length > 0

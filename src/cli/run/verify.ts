@@ -11,7 +11,7 @@ import { evaluate } from '../../measure/evaluate.js';
 import { modelFiles, openData } from '../../node.js';
 import { makeCandidate } from '../../optimize/candidate.js';
 import {
-  adaptTo,
+  bordersAs,
   calibrationContext,
   chooseSamples,
   feedsOfSample,
@@ -70,7 +70,7 @@ export async function run({
         {
           name: 'optimized',
           source: await modelSource(optimized!.model),
-          adapt: adaptTo(optimized!.model),
+          ...bordersAs(optimized!.model),
         },
       ];
       const ports = await portsOf(engine, models[0]!);

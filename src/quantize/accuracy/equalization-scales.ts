@@ -28,7 +28,7 @@ export interface ConsumerWeights {
 }
 
 export interface ClassRanges {
-  /** max |x| per channel of every value that becomes integers. */
+  /** Magnitude to be kept, per channel of every value that becomes integers. */
   readonly activations: readonly Float64Array[];
   readonly consumers: readonly ConsumerWeights[];
   /** No channel may be scaled beyond this; infinite without a clip. */

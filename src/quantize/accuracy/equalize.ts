@@ -90,7 +90,7 @@ async function equalizeActivations(
     weights.push(await consumerWeights(layer(node), meanSquares));
   }
   const ranges = {
-    activations: taken.map(({ name }) => coveredRanges(statistics.get(name)!)),
+    activations: taken.map(({ name }) => keptRanges(statistics.get(name)!)),
     consumers: weights,
     limits: limitsOf(channelClass, statistics),
   };
@@ -122,12 +122,17 @@ async function equalizeActivations(
   }
 }
 
-/** Ranges that calibration will keep: it clips what lies far out (8 bits: beyond about 7 deviations). */
-function coveredRanges({ peaks, meanSquares }: ChannelStatistics): Float64Array {
-  return peaks.map((peak, c) => Math.min(peak, deviations * Math.sqrt(meanSquares[c]!)));
-}
+/**
+ * Deviations that calibration keeps: beyond about 8 of them 8-bit integers gain from clipping. With
+ * the extremes alone one outlier set the scale of its channel: resnet20 lost 1.5 dB by equalizing
+ * (28.4 for 29.9 dB), mobilenetv2 reached 20.1 dB that way.
+ */
+const keptDeviations = 8;
 
-const deviations = +(globalThis as any).process.env.K;
+/** The part of each channel's range that calibration will keep. */
+function keptRanges({ peaks, meanSquares }: ChannelStatistics): Float64Array {
+  return peaks.map((peak, c) => Math.min(peak, keptDeviations * Math.sqrt(meanSquares[c]!)));
+}
 
 async function equalizeWeights(
   classes: readonly ChannelClass[],

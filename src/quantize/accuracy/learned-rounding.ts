@@ -67,7 +67,11 @@ function findLayers(model: Model, options: LearnedRoundingOptions, report: Repor
   const excluded = nodeMatcher(options.exclude);
   const layers: Layer[] = [];
   for (const node of model.graph.nodes) {
-    if (!Object.hasOwn(patchLayouts, node.op)) continue;
+    if (!Object.hasOwn(patchLayouts, node.op)) {
+      const linear = linearOf(node);
+      if (linear && !('reason' in linear)) report.skip(node, `${node.op} is rounded to nearest`);
+      continue;
+    }
     const found = excluded(node)
       ? { reason: 'excluded by the caller' }
       : options.include.length > 0 && !included(node)

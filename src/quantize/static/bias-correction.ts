@@ -106,8 +106,8 @@ export async function channelMeans(
   }
   for (const { float, quantized, rows } of sums.values()) {
     for (let channel = 0; channel < float.length; channel++) {
-      float[channel]! /= rows;
-      quantized[channel]! /= rows;
+      float[channel]! /= Math.max(1, rows);
+      quantized[channel]! /= Math.max(1, rows);
     }
   }
   return sums;
@@ -173,8 +173,7 @@ function addMean(value: Value, { axis, rank }: MeanRequest): string {
           : [value],
       attributes: { keepdims: 0, ...(opset < 18 && { axes }) },
     });
-  const node =
-    axes.length > 0 ? reduce() : graph.addNode({ opType: 'Identity', inputs: [value] });
+  const node = axes.length > 0 ? reduce() : graph.addNode({ opType: 'Identity', inputs: [value] });
   const output = node.output();
   output.type = tensorType('float');
   graph.outputs.push(output);

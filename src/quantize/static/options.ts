@@ -4,9 +4,9 @@
 import * as z from 'zod/mini';
 import { calibratorNames } from '../calibrate/calibrators.js';
 
-const rangeOverride = z.object({ min: z.number(), max: z.number() }).check(
-  z.refine(({ min, max }) => min <= max, 'a range has min below max'),
-);
+const rangeOverride = z
+  .object({ min: z.number(), max: z.number() })
+  .check(z.refine(({ min, max }) => min <= max, 'a range has min below max'));
 
 export const staticOptions = z.object({
   /** Only nodes that match: names, wildcards, op:Type. Default all. */
