@@ -70,8 +70,8 @@ export function quantizeLinear(
       const steps = Math.fround(values[i]! / step);
       if (steps < least) out[i] = low;
       else if (steps > most) out[i] = high;
-      else if (steps === steps) out[i] = roundHalfEven(steps) + zero;
-      else throw notANumber(i, values[i]!, step);
+      else if (Number.isNaN(steps)) throw notANumber(i, values[i]!, step);
+      else out[i] = roundHalfEven(steps) + zero;
     }
   });
   return out;

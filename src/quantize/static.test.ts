@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../engine/engine.js';
-import { float32Of, hostTensor } from '../engine/host-tensor.js';
+import { hostTensor } from '../engine/host-tensor.js';
 import { createNodeEngine } from '../engine/node.js';
 import { parseModel } from '../graph/parse.js';
 import { printModel } from '../graph/print.js';
+import { Tensor } from '../onnx/tensor.js';
 import { applyPass } from '../pass.js';
 import { createRandom } from '../random.js';
-import { firstOutput, opsOf, rms, runModel } from '../testing/node-models.js';
 import {
   expectClose,
   integerOps,
@@ -110,10 +110,10 @@ const patterns: readonly Pattern[] = [
     ops: { QLinearConv: 4, MaxPool: 1, QLinearAdd: 1 },
   },
   {
-    name: 'a Relu behind a pool stays, the pool does not',
+    name: 'a Relu behind a pool: the pool keeps its one scale',
     text: `main (${image} x) => (${image} y) < ${c4('a', 'b')} >
       { ${conv('a', 'x', 'p')} q = MaxPool<kernel_shape = [1,1]>(p) [relu] r = Relu(q) ${conv('b', 'r', 'y')} }`,
-    ops: { QLinearConv: 2, MaxPool: 1, Relu: 1 },
+    ops: { QLinearConv: 2, MaxPool: 1 },
   },
   {
     name: 'a Relu behind a Concat',
@@ -125,7 +125,7 @@ const patterns: readonly Pattern[] = [
     name: 'a Relu whose input has a second user',
     text: `main (${image} x) => (${image} y) < ${c4('a', 'b', 'c')} >
       { ${conv('a', 'x', 'p')} [relu] q = Relu(p) ${conv('b', 'q', 'r')} ${conv('c', 'p', 's')} [add] y = Add(r, s) }`,
-    ops: { QLinearConv: 3, Relu: 1, Add: 1 },
+    ops: { QLinearConv: 3, Add: 1 },
   },
   {
     name: 'bounds that the range behind them leaves',
@@ -210,7 +210,7 @@ describe('what stays float, and why', () => {
     expect(report.changed.map(({ node }) => node)).toEqual(['a', 'b']);
     expect(reasons(report)).toEqual({
       tanh: 'Tanh has no integer kernel',
-      mul: 'its constant input "half" is float',
+      mul: 'its input "q" is float',
       cast: 'Cast has no integer kernel',
       half: 'its weight is float16, integer kernels take float32',
       back: 'Cast has no integer kernel',
@@ -359,7 +359,7 @@ describe('samples', () => {
     const feeds = [batch([1]), batch([2])];
     (feeds[1]!.x.data as Float32Array)[5] = Number.NaN;
     await expect(quantizeStatic(engine, dynamic, {}, feeds)).rejects.toThrow(
-      /"x" is NaN or infinite on sample 1/,
+      /"x" is NaN or infinite/,
     );
   });
 
@@ -404,7 +404,6 @@ describe('biases', () => {
 
   test('that are NaN are refused', async () => {
     const model = parseModel(biased('1, 2, 3, 4', '1, 2'));
-    const { Tensor } = await import('../onnx/tensor.js');
     model.graph.value('b').initializer = Tensor.of('float', [2], Float32Array.of(1, Number.NaN));
     const feeds = [{ x: hostTensor('float', [1, 2, 4, 4], new Float32Array(32).fill(1)) }];
     const context = { engine, samples: samplesOf(feeds) };

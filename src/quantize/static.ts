@@ -15,6 +15,7 @@ import { checkPatterns, nodeMatcher } from '../pattern.js';
 import { dropWeightInputs } from '../simplify/drop-weight-inputs.js';
 import { cachedStatistics, StatisticsCache } from './calibrate/cache.js';
 import { type CalibratedRange, calibratorNamed } from './calibrate/calibrators.js';
+import { checkFusion } from './fusion.js';
 import { inputRanges, samplesFor } from './io/input-spec.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
 import { type StaticOptions, staticOptions } from './static/options.js';
@@ -71,6 +72,8 @@ export const staticScheme = definePass({
       `${plan.nodes.size} nodes on integers, ${new Set(plan.groups.values()).size} activation scales, calibrator ${options.calibrator}`,
     );
     removeDead(model.graph);
+    if (options.checkFusion || options.strict)
+      await reportFusion(model, plan, options, context, report);
     return report;
   },
 });
@@ -87,6 +90,40 @@ function rulesOf(options: StaticOptions, standing: ReadonlySet<Node>): PlanRules
       return role?.kind === 'compute' && !options.matMul ? role.onRequest : undefined;
     },
   };
+}
+
+/**
+ * Reads back what the runtime makes of the plan. 8-bit activations only: 16-bit ones are computed
+ * in float by every kernel.
+ */
+async function reportFusion(
+  model: Model,
+  plan: Plan,
+  { activations, strict }: StaticOptions,
+  context: PassContext,
+  report: ReportBuilder,
+): Promise<void> {
+  const engine = requireEngine(context, 'static');
+  if (dataTypes[activations].bits > 8) {
+    report.note(`${activations} activations: the runtime computes them in float`);
+    return;
+  }
+  if (engine.target !== 'node') {
+    report.note(`not read back: ${engine.name} does not show the graph that it runs`);
+    return;
+  }
+  const { unfused, requantized } = await checkFusion(engine, model, plan.nodes, context);
+  if (strict && unfused.length > 0) {
+    const [first] = unfused;
+    throw new PareError(
+      'unsupported',
+      `static: ${unfused.length} nodes missed their integer kernel, the first ${first!.reason}`,
+      { node: first!.node, hint: 'exclude these nodes, or leave out --strict' },
+    );
+  }
+  for (const { node, op, reason } of unfused) report.note(`${op} "${node}" ${reason}`);
+  if (requantized.length > 0)
+    report.note(`${requantized.length} values are converted between two scales`);
 }
 
 /** Channel means at the inputs of all compute nodes, for the bias correction. */

@@ -38,6 +38,7 @@ export const schemeFields = {
   biasCorrection: z.optional(
     z.boolean().check(meta('static: take the mean error out of biases (the default)')),
   ),
+  strict: z.optional(z.boolean().check(meta('static: fail when a node misses its integer kernel'))),
   matMul: z.optional(z.boolean().check(meta('static: MatMul too; dynamic is as fast'))),
   form: z.optional(
     z

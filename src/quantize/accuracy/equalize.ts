@@ -24,6 +24,12 @@ const equalizeOptions = z.object({
   by: z._default(z.enum(['activations', 'weights']), 'activations'),
   /** Largest factor on a channel. */
   largest: z._default(z.number().check(z.gt(1)), 64),
+  /**
+   * activations: a channel's range ends at this many root mean squares, since 8-bit calibration
+   * clips about there; a large number takes the extremes. With the extremes one outlier sets
+   * the scale of its channel: resnet20 had 28.4 dB in place of 29.9.
+   */
+  deviations: z._default(z.number().check(z.gt(0)), 8),
   /** weights: most rounds over all layers; it ends when no scale moves by 0.1 %. */
   rounds: z._default(z.int().check(z.gte(1)), 20),
   /**
@@ -80,7 +86,7 @@ async function statisticsOf(
 async function equalizeActivations(
   channelClass: ChannelClass,
   statistics: ReadonlyMap<string, ChannelStatistics>,
-  { largest }: EqualizeOptions,
+  { largest, deviations }: EqualizeOptions,
   report: ReportBuilder,
 ): Promise<void> {
   const { taken, consumers } = channelClass;
@@ -90,7 +96,7 @@ async function equalizeActivations(
     weights.push(await consumerWeights(layer(node), meanSquares));
   }
   const ranges = {
-    activations: taken.map(({ name }) => keptRanges(statistics.get(name)!)),
+    activations: taken.map(({ name }) => keptRanges(statistics.get(name)!, deviations)),
     consumers: weights,
     limits: limitsOf(channelClass, statistics),
   };
@@ -122,16 +128,9 @@ async function equalizeActivations(
   }
 }
 
-/**
- * Deviations that calibration keeps: beyond about 8 of them 8-bit integers gain from clipping. With
- * the extremes alone one outlier set the scale of its channel: resnet20 lost 1.5 dB by equalizing
- * (28.4 for 29.9 dB), mobilenetv2 reached 20.1 dB that way.
- */
-const keptDeviations = 8;
-
 /** The part of each channel's range that calibration will keep. */
-function keptRanges({ peaks, meanSquares }: ChannelStatistics): Float64Array {
-  return peaks.map((peak, c) => Math.min(peak, keptDeviations * Math.sqrt(meanSquares[c]!)));
+function keptRanges({ peaks, meanSquares }: ChannelStatistics, deviations: number): Float64Array {
+  return peaks.map((peak, c) => Math.min(peak, deviations * Math.sqrt(meanSquares[c]!)));
 }
 
 async function equalizeWeights(

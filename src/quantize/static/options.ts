@@ -28,6 +28,10 @@ export const staticOptions = z.object({
   matMul: z._default(z.boolean(), false),
   /** Take the shift that rounding and clipping cause out of the biases; needs one more pass. */
   biasCorrection: z._default(z.boolean(), true),
+  /** Read the runtime's own graph back, and report what did not become an integer kernel. */
+  checkFusion: z._default(z.boolean(), true),
+  /** A node that was meant for an integer kernel and missed it is an error, not a remark. */
+  strict: z._default(z.boolean(), false),
   /** Ranges by value name, in place of the calibrated ones; values that share a scale follow. */
   ranges: z._default(z.record(z.string(), rangeOverride), {}),
 });

@@ -41,11 +41,12 @@ export function parametersOf(
     min = -peak;
     max = peak;
   }
-  const scale = Math.fround((max - min) / (high - low));
+  const step = (max - min) / (high - low);
+  const scale = Math.fround(step);
   const middle = roundHalfEven((low + high) / 2);
   // A range of zero, or one whose steps are no normal float32: everything becomes zero.
   if (!(scale >= 2 ** -126)) return { dataType, scale: 1, zeroPoint: symmetric ? middle : low };
-  const zeroPoint = symmetric ? middle : roundHalfEven(low - min / scale);
+  const zeroPoint = symmetric ? middle : roundHalfEven(low - min / step);
   return { dataType, scale, zeroPoint: Math.max(low, Math.min(high, zeroPoint)) };
 }
 

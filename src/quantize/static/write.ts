@@ -203,17 +203,20 @@ export class StaticWriter {
 
   #dequantize(node: Node, inputs: readonly Value[], axis: number | undefined): Value {
     const graph = this.#graph;
-    return graph
+    const stored = inputs[0]!;
+    const result = graph
       .addNode(
         {
           opType: 'DequantizeLinear',
-          name: graph.freshNodeName(`${inputs[0]!.name}_DequantizeLinear`),
+          name: graph.freshNodeName(`${stored.name}_DequantizeLinear`),
           inputs,
           attributes: { axis },
         },
         { before: node },
       )
       .output();
+    result.type = tensorType('float', stored.dims);
+    return result;
   }
 }
 
