@@ -6,6 +6,8 @@ import { PareError } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import { applyPass, type Pass, type PassContext, type PassReport } from '../pass.js';
+import { equalize } from '../quantize/accuracy/equalize.js';
+import { learnedRounding } from '../quantize/accuracy/learned-rounding.js';
 import { schemes } from '../quantize/index.js';
 import { fuseInput } from '../quantize/io/fuse-input.js';
 import { quantizeInput } from '../quantize/io/quantize-input.js';
@@ -28,10 +30,9 @@ type StepRunner = (
 const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
   simplify,
   ...Object.fromEntries(
-    [...schemes, quantizeInput, fuseInput, quantizeOutput].map((pass) => [
-      pass.name,
-      runnerOf(pass as unknown as Pass),
-    ]),
+    [...schemes, equalize, learnedRounding, quantizeInput, fuseInput, quantizeOutput].map(
+      (pass) => [pass.name, runnerOf(pass as unknown as Pass)],
+    ),
   ),
 });
 

@@ -57,6 +57,12 @@ const candidates: Readonly<Record<Target, readonly CandidateSpec[]>> = Object.fr
       relax: { steps: [1, 2] },
     },
     {
+      name: 'equalized static int8',
+      why: 'channels brought to one range first: for networks whose static form loses too much',
+      recipe: [simplified, { pass: 'equalize', options: {} }, staticInt8],
+      relax: { steps: [2], rest: storage({ form: 'cast' }) },
+    },
+    {
       name: 'dynamic int8',
       why: 'MatMul, Gemm and LSTM on integer kernels (3 to 4 times float with VNNI)',
       recipe: [simplified, dynamic()],

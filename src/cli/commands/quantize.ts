@@ -60,6 +60,18 @@ export const quantizeOptions = z.object({
   ...dataFields,
   ...borderFields,
   ...schemeFields,
+  equalize: z._default(
+    z
+      .boolean()
+      .check(meta('static: bring the channels of each value to one range first; outputs stay')),
+    false,
+  ),
+  learnedRounding: z._default(
+    z
+      .boolean()
+      .check(meta('static: round weights up or down so that layer outputs change least; slow')),
+    false,
+  ),
   simplify: z._default(
     z.boolean().check(meta('simplify first, so that weights are found and norms are folded')),
     true,

@@ -22,7 +22,7 @@ function correlated(dims: readonly number[], count: number) {
   const feeds: Feeds[] = [];
   for (let seed = 0; seed < count; seed++) {
     const port = { name: 'x', dataType: 'float' as const, dims };
-    const data = float32Of(randomFeeds([port], { seed })['x']!);
+    const data = float32Of(randomFeeds([port], { seed }).x!);
     const [, channels = 1] = dims;
     const area = data.length / channels;
     for (let i = area; i < data.length; i++) data[i] = 0.3 * data[i]! + data[i - area]! + 0.2;
@@ -185,18 +185,18 @@ describe('windows of a convolution', () => {
     const { feeds, outputs } = await runModel(engine, model);
     const node = model.graph.nodes.first!;
     const tensor = model.graph.value('w').initializer!;
-    const layout = patchLayouts['Conv']!(node, tensor.dims);
+    const layout = patchLayouts.Conv!(node, tensor.dims);
     if ('reason' in layout) throw new Error(layout.reason);
     const weights = await tensor.floats();
-    const y = outputs['y']!;
+    const y = outputs.y!;
     const [samples = 0, channels = 0] = y.dims;
-    const positions = layout.positions(feeds['x']!);
+    const positions = layout.positions(feeds.x!);
     expect(positions * channels).toBe(y.data.length);
     const { groups, features } = layout;
     const patch = new Float32Array(groups * features);
     const area = positions / samples;
     for (let position = 0; position < positions; position++) {
-      layout.read(feeds['x']!, position, patch, 0);
+      layout.read(feeds.x!, position, patch, 0);
       for (let channel = 0; channel < channels; channel++) {
         const group = Math.floor((channel * groups) / channels);
         let sum = 0;
