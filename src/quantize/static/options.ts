@@ -13,7 +13,7 @@ export const staticOptions = z.object({
   include: z._default(z.array(z.string()), []),
   exclude: z._default(z.array(z.string()), []),
   /** How the range of an activation is found from samples. */
-  calibrator: z._default(z.enum(calibratorNames), 'mse'),
+  calibrator: z._default(z.enum(calibratorNames), 'percentile'),
   /** percentile: share of the elements inside the range, in percent. */
   percentile: z._default(z.number().check(z.gt(50), z.lte(100)), 99.999),
   /** Integers of activations. 8 bits reach integer kernels; 16 bits are computed in float. */
