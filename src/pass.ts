@@ -33,6 +33,8 @@ export interface Change {
   readonly op: string;
   /** What was done to it, as a short phrase: 'folded into conv1', 'int8 per channel'. */
   readonly what: string;
+  /** The change follows from others: the node could not be left out, or changed, by itself. */
+  readonly follows?: true;
 }
 
 /** One thing that a pass could have changed and did not. */
@@ -82,6 +84,11 @@ export class ReportBuilder {
 
   change(node: Node, what: string): void {
     this.changed.push({ node: node.label, op: node.op, what });
+  }
+
+  /** A change that follows from others. */
+  follow(node: Node, what: string): void {
+    this.changed.push({ node: node.label, op: node.op, what, follows: true });
   }
 
   skip(node: Node, reason: string): void {

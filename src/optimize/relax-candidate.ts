@@ -73,7 +73,9 @@ export async function relaxCandidate(request: RelaxRequest): Promise<Relaxed | u
 function changedBy({ reports }: Candidate, { steps }: Relaxable): Map<string, number> {
   const changed = new Map<string, number>();
   for (const step of steps) {
-    for (const { node } of reports[step]!.changed) if (!changed.has(node)) changed.set(node, step);
+    for (const { node, follows } of reports[step]!.changed) {
+      if (!follows && !changed.has(node)) changed.set(node, step);
+    }
   }
   return changed;
 }

@@ -64,10 +64,10 @@ export const staticScheme = definePass({
     }
     for (const node of plan.nodes) {
       if (integerRoles[node.op]?.kind !== 'compute') {
-        report.change(node, `computes with ${options.activations}`);
+        report.follow(node, `computes with ${options.activations}`);
       }
     }
-    for (const node of plan.absorbed.keys()) report.change(node, 'absorbed by the range behind it');
+    for (const node of plan.absorbed.keys()) report.follow(node, 'absorbed by the range behind it');
     report.note(
       `${plan.nodes.size} nodes on integers, ${new Set(plan.groups.values()).size} activation scales, calibrator ${options.calibrator}`,
     );

@@ -64,7 +64,11 @@ export async function planStatic(model: Model, rules: PlanRules): Promise<Plan> 
   }
   const region = new Region(compute, clips);
   region.grow(model, rules, skipped);
-  const absorbed = new Map([...clips].filter(([node]) => region.absorbedBy(node)));
+  const groups = groupValues(model, region);
+  // Behind a kernel that gives float nothing is quantized, so nothing can take a clip in.
+  const absorbed = new Map(
+    [...clips].filter(([node]) => region.absorbedBy(node) && groups.has(node.output())),
+  );
   for (const node of model.graph.nodes) {
     const role = integerRoles[node.op];
     if (!role) skipped.push({ node, reason: `${node.op} has no integer kernel` });
@@ -81,7 +85,6 @@ export async function planStatic(model: Model, rules: PlanRules): Promise<Plan> 
     for (const inner of fn.body.allNodes()) skipped.push({ node: inner, reason });
   }
   const { nodes } = region;
-  const groups = groupValues(model, region);
   return { compute: [...compute.values()], nodes, absorbed, groups, skipped };
 }
 
