@@ -26,7 +26,7 @@ export interface WeightFormat {
   readonly dataType: 'int8' | 'uint8';
   /**
    * Seven bits instead of eight. CPUs without VNNI add pairs of u8*s8 products in 16 bits, which
-   * saturate with full-range weights (research: int8 on AVX2); half the range cannot.
+   * saturate with full-range weights; half the range cannot.
    */
   readonly reduceRange?: boolean;
 }
