@@ -3,13 +3,14 @@
  * constant, chains of them included; and groups them into sessions. Looks at the graph only; runs
  * and changes nothing.
  */
+
+import { inFunctionBody } from '../graph/constant.js';
 import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
 import { dataTypes } from '../onnx/data-type.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { isDeterministic, traitsOf } from '../ops/traits.js';
-import { inFunction } from './edit.js';
 
 export interface ConstantNodes {
   /** In an order in which they can be run; outer graphs before subgraphs. */
@@ -24,7 +25,7 @@ export function findConstantNodes(model: Model, skip: ReadonlyMap<Node, string>)
   const refused = new Map<Node, string>();
   const made = new Set<Value>();
   for (const graph of model.graph.allGraphs()) {
-    if (inFunction(graph)) continue;
+    if (inFunctionBody(graph)) continue;
     for (const node of graph.nodes) {
       if (node.inputs.length === 0 || skip.has(node)) continue;
       if (!node.inputs.every((value) => !value || made.has(value) || contentOf(value))) continue;

@@ -3,10 +3,11 @@
  * have no initializers, and for sparse content they stay.
  */
 import * as z from 'zod/mini';
+import { inFunctionBody } from '../graph/constant.js';
 import type { Node } from '../graph/node.js';
 import { Tensor } from '../onnx/tensor.js';
 import { definePass, ReportBuilder } from '../pass.js';
-import { inFunction, makeConstant } from './edit.js';
+import { makeConstant } from './edit.js';
 
 export const constantsToInitializers = definePass({
   name: 'constants-to-initializers',
@@ -15,7 +16,7 @@ export const constantsToInitializers = definePass({
   async run(model) {
     const report = new ReportBuilder();
     for (const graph of model.graph.allGraphs()) {
-      if (inFunction(graph)) continue;
+      if (inFunctionBody(graph)) continue;
       for (const node of graph.nodes) {
         if (node.op !== 'Constant') continue;
         const output = node.output();

@@ -2,7 +2,7 @@
  * Edits that several rewrites share: let one value stand in for another, and make constants where
  * a graph allows them. Knows no operator. Graph inputs and outputs keep their names and types.
  */
-import type { Graph } from '../graph/graph.js';
+import { addConstant, inFunctionBody } from '../graph/constant.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
 import type { Tensor } from '../onnx/tensor.js';
@@ -51,29 +51,6 @@ export function isAnnotated(value: Value): boolean {
   return value.graph.quantizationAnnotations.some((row) => row.value === value);
 }
 
-/** The body of a function has no place for initializers, and its values have no fixed types. */
-export function inFunction(graph: Graph): boolean {
-  let top = graph;
-  while (top.parent) top = top.parent;
-  return top.model?.graph !== top;
-}
-
-/** A constant of the graph of `user`: an initializer, or a Constant node inside a function. */
-export function addConstant(user: Node, name: string, tensor: Tensor): Value {
-  const graph = user.graph!;
-  if (!inFunction(graph)) return graph.addInitializer(name, tensor);
-  const node = graph.addNode(
-    {
-      opType: 'Constant',
-      inputs: [],
-      outputs: [graph.freshName(name)],
-      attributes: { value: tensor },
-    },
-    { before: user },
-  );
-  return node.output();
-}
-
 /**
  * Gives an input of `user` new constant content: in place and under the same name when nobody
  * else sees the constant, as a constant of its own otherwise.
@@ -111,7 +88,7 @@ export function isAnnotationPart(value: Value): boolean {
 export function makeConstant(output: Value, tensor: Tensor): void {
   const node = output.producer!;
   node.setOutput(output.outputIndex, undefined);
-  if (output.isOutput || inFunction(output.graph)) {
+  if (output.isOutput || inFunctionBody(output.graph)) {
     output.graph.addNode(
       { opType: 'Constant', inputs: [], outputs: [output], attributes: { value: tensor } },
       { before: node },

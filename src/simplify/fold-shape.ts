@@ -3,11 +3,12 @@
  * when they take known dims only. Dims that are symbolic or unknown stay computed.
  */
 import * as z from 'zod/mini';
+import { inFunctionBody } from '../graph/constant.js';
 import type { Node } from '../graph/node.js';
 import type { Dim } from '../graph/value-type.js';
 import { Tensor } from '../onnx/tensor.js';
 import { definePass, ReportBuilder } from '../pass.js';
-import { inFunction, isAnnotated, makeConstant } from './edit.js';
+import { isAnnotated, makeConstant } from './edit.js';
 import { constantNumbers, knownDims, listOf } from './known.js';
 
 export const foldShape = definePass({
@@ -17,7 +18,7 @@ export const foldShape = definePass({
   async run(model) {
     const report = new ReportBuilder();
     for (const graph of [...model.graph.allGraphs()]) {
-      if (inFunction(graph)) continue;
+      if (inFunctionBody(graph)) continue;
       for (const node of graph.nodes) {
         const rule = Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
         const result = rule && (await rule(node));

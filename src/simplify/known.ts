@@ -3,16 +3,17 @@
  * of values that a loop carries are only what they were when the file was made, so they count as
  * unknown. Reads nothing but small constants.
  */
+
+import { inFunctionBody } from '../graph/constant.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
 import type { Dim } from '../graph/value-type.js';
 import type { DataType } from '../onnx/data-type.js';
 import type { Tensor } from '../onnx/tensor.js';
-import { inFunction } from './edit.js';
 
 export function knownDataType(value: Value): DataType | undefined {
   if (value.isConstant) return value.initializer!.dataType;
-  return inFunction(value.graph) ? undefined : value.dataType;
+  return inFunctionBody(value.graph) ? undefined : value.dataType;
 }
 
 /** Dims of the value, symbols and unknown ones included; undefined when not even the rank holds. */
@@ -22,7 +23,7 @@ export function knownDims(value: Value): readonly Dim[] | undefined {
   if (producer?.op === 'Constant') return producer.tensorAttribute('value')?.dims;
   // A body with inputs is run again and again: the shapes of what it carries may change.
   const looped = value.graph.owner !== undefined && value.graph.inputs.length > 0;
-  if (looped || inFunction(value.graph)) return undefined;
+  if (looped || inFunctionBody(value.graph)) return undefined;
   return value.type?.kind === 'tensor' ? value.type.dims : undefined;
 }
 

@@ -3,10 +3,12 @@
  * ConvTranspose, Gemm and MatMul, each described by its own function. Nothing is changed here
  * but the bias, when asked. Source of layouts: the ONNX operator specification.
  */
+
+import { addConstant } from '../graph/constant.js';
 import type { Node } from '../graph/node.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { channelVector, type WeightLayout } from './affine.js';
-import { addConstant, isAnnotationPart, setConstantInput } from './edit.js';
+import { isAnnotationPart, setConstantInput } from './edit.js';
 import { knownDims } from './known.js';
 import type { ChannelPlace, Reason } from './linear.js';
 
