@@ -2,18 +2,21 @@
  * What several commands open and must close again: models, an engine, data. The options for it are
  * in fields.ts, which loads nothing of this.
  */
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Dataset } from '../data/dataset.js';
 import { splitDataset } from '../data/split.js';
 import type { Engine, PortInfo, Target } from '../engine/engine.js';
+import { modelSource } from '../engine/model-source.js';
 import { PareError } from '../errors.js';
+import type { NamedModel } from '../measure/named-model.js';
 import { createEngineFor, loadPreprocess, type OpenModel, openData, openModel } from '../node.js';
 
-export { portsOf } from '../optimize/measuring.js';
-
+import { bordersAs } from '../optimize/measuring.js';
 import type { Borders } from '../optimize/targets.js';
 import type { GlobalValues } from './global-options.js';
 import type { Output } from './output.js';
+
+export { portsOf } from '../optimize/measuring.js';
 
 export interface DataValues {
   readonly data?: string | undefined;
@@ -111,14 +114,24 @@ export function tableSettings(output: Output, onStdout = false) {
   return { width: width ?? Number.POSITIVE_INFINITY, style };
 }
 
-/** Names that tell models apart: a second one of the same name gets a number. */
-export function uniqueNames(names: readonly string[]): string[] {
+/** Models under their files' names, as measurements take them; a second one of a name gets a number. */
+export async function namedModels(
+  paths: readonly string[],
+  opened: readonly OpenModel[],
+): Promise<NamedModel[]> {
   const seen = new Map<string, number>();
-  return names.map((name) => {
+  const models: NamedModel[] = [];
+  for (const [at, { model }] of opened.entries()) {
+    const name = basename(paths[at]!);
     const count = (seen.get(name) ?? 0) + 1;
     seen.set(name, count);
-    return count === 1 ? name : `${name} (${count})`;
-  });
+    models.push({
+      name: count === 1 ? name : `${name} (${count})`,
+      source: await modelSource(model),
+      ...bordersAs(model),
+    });
+  }
+  return models;
 }
 
 /** What --quantize-input and --quantize-output ask for, with the numbers of --preprocess. */

@@ -74,11 +74,7 @@ export class Node {
 
   /** Content of an input that is constant (initializer or Constant node), undefined otherwise. */
   constantInput(index: number): Tensor | undefined {
-    const value = this.#inputs[index];
-    if (!value) return undefined;
-    if (value.isConstant) return value.initializer;
-    const producer = value.producer;
-    return producer?.op === 'Constant' ? producer.tensorAttribute('value') : undefined;
+    return this.#inputs[index]?.constant;
   }
 
   /** Replaces an input; undefined leaves it out. Trailing holes are dropped. */

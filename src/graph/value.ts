@@ -52,6 +52,12 @@ export class Value {
     return this.initializer !== undefined && !this.isInput;
   }
 
+  /** What is constant about it, whichever way the file stores it: an initializer, a Constant node. */
+  get constant(): Tensor | undefined {
+    if (this.isConstant) return this.initializer;
+    return this.producer?.op === 'Constant' ? this.producer.tensorAttribute('value') : undefined;
+  }
+
   get dataType(): DataType | undefined {
     return this.type?.kind === 'tensor' ? this.type.dataType : this.initializer?.dataType;
   }

@@ -9,7 +9,6 @@ import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
 import { dataTypes } from '../onnx/data-type.js';
-import type { Tensor } from '../onnx/tensor.js';
 import { isDeterministic, traitsOf } from '../ops/traits.js';
 
 export interface ConstantNodes {
@@ -28,7 +27,7 @@ export function findConstantNodes(model: Model, skip: ReadonlyMap<Node, string>)
     if (inFunctionBody(graph)) continue;
     for (const node of graph.nodes) {
       if (node.inputs.length === 0 || skip.has(node)) continue;
-      if (!node.inputs.every((value) => !value || made.has(value) || contentOf(value))) continue;
+      if (!node.inputs.every((value) => !value || made.has(value) || value.constant)) continue;
       if (traitsOf(node.op).quantization) continue;
       const why = whyNotFold(node);
       if (why) {
@@ -40,13 +39,6 @@ export function findConstantNodes(model: Model, skip: ReadonlyMap<Node, string>)
     }
   }
   return { nodes, refused };
-}
-
-/** The content of a value that no node needs to compute. */
-export function contentOf(value: Value): Tensor | undefined {
-  if (value.isConstant) return value.initializer;
-  const { producer } = value;
-  return producer?.op === 'Constant' ? producer.tensorAttribute('value') : undefined;
 }
 
 function whyNotFold(node: Node): string | undefined {
@@ -64,7 +56,7 @@ const smallElements = 1024;
 
 /** A weight that is kept in float16 or int8 and widened on use is small on purpose. */
 function widensStorage(node: Node): boolean {
-  const from = node.inputs[0] && contentOf(node.inputs[0]);
+  const from = node.constantInput(0);
   if (!traitsOf(node.op).widens || !from || from.size < smallElements) return false;
   const { bits, kind } = dataTypes[from.dataType];
   return bits <= 16 && (kind === 'float' || (bits <= 8 && kind !== 'bool'));
@@ -94,7 +86,7 @@ export function batchesOf(nodes: readonly Node[], sessionBytes: number): Node[][
   let batches = 0;
   let bytes = Number.POSITIVE_INFINITY;
   for (const [root, group] of groups) {
-    const constants = new Set(group.flatMap((node) => node.inputs.map((v) => v && contentOf(v))));
+    const constants = new Set(group.flatMap((node) => node.inputs.map((v) => v?.constant)));
     let size = 0;
     for (const tensor of constants) size += tensor?.byteLength ?? 0;
     bytes += size;

@@ -13,7 +13,6 @@ import { modelToProto } from '../graph/to-proto.js';
 import type { Value } from '../graph/value.js';
 import type { ValueType } from '../graph/value-type.js';
 import { Tensor } from '../onnx/tensor.js';
-import { contentOf } from './constant-subgraph.js';
 
 interface Scratch {
   readonly model: Model;
@@ -42,7 +41,7 @@ function scratchModel(origin: Model, nodes: readonly Node[], results: readonly V
     const inputs = node.inputs.map((value) => {
       if (!value) return undefined;
       const copy = copyOf(value);
-      if (!copy.producer) copy.initializer ??= contentOf(value);
+      if (!copy.producer) copy.initializer ??= value.constant;
       return copy;
     });
     const copy = graph.addNode({
@@ -146,7 +145,7 @@ export async function splitRefused(
     for (const node of [...nodes].reverse()) {
       if (!needed.has(node)) continue;
       for (const input of node.inputs) {
-        if (input?.producer && !contentOf(input)) needed.add(input.producer);
+        if (input?.producer && !input.constant) needed.add(input.producer);
       }
     }
     return nodes.filter((node) => needed.has(node));

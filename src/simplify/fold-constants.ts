@@ -16,7 +16,7 @@ import { byteLengthOf, elementCount } from '../onnx/data-type.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { traitsOf } from '../ops/traits.js';
 import { definePass, ReportBuilder, requireEngine } from '../pass.js';
-import { batchesOf, contentOf, findConstantNodes } from './constant-subgraph.js';
+import { batchesOf, findConstantNodes } from './constant-subgraph.js';
 import { isAnnotated, makeConstant, removeIfUnused } from './edit.js';
 import { evaluate, splitRefused, typesOf } from './evaluate-constants.js';
 
@@ -76,7 +76,7 @@ export const foldConstants = definePass({
       }
       if (folded > 0) continue;
       for (const node of nodes) {
-        const ready = node.inputs.every((input) => !input || contentOf(input));
+        const ready = node.inputs.every((input) => !input || input.constant);
         if (ready && !stays.has(node)) stays.set(node, 'the size of its result is not known ahead');
       }
       break;
@@ -142,7 +142,7 @@ interface Facts {
 /** Why the node stays, 'later' when that is only for now, undefined when it can be folded. */
 function verdictOn(node: Node, chosen: ReadonlySet<Node>, facts: Facts): string | undefined {
   for (const input of node.inputs) {
-    if (input && !contentOf(input) && !(input.producer && chosen.has(input.producer))) {
+    if (input && !input.constant && !(input.producer && chosen.has(input.producer))) {
       return 'later';
     }
   }
@@ -194,7 +194,7 @@ function sizesOf(nodes: readonly Node[], types: ReadonlyMap<Value, ValueType>): 
         const size = type.dataType === 'string' ? 16 * count : byteLengthOf(type.dataType, count);
         bytes.set(output, size);
       } else if (traitsOf(node.op).shrinks) {
-        const tensors = node.inputs.flatMap((input) => (input ? [contentOf(input)] : []));
+        const tensors = node.inputs.flatMap((input) => (input ? [input.constant] : []));
         if (tensors.includes(undefined)) continue;
         const counts = tensors.map((tensor) => tensor!.size * Math.max(1, tensor!.dims.length));
         bytes.set(output, byteLengthOf(type.dataType, Math.max(...counts)));

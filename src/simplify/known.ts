@@ -18,9 +18,8 @@ export function knownDataType(value: Value): DataType | undefined {
 
 /** Dims of the value, symbols and unknown ones included; undefined when not even the rank holds. */
 export function knownDims(value: Value): readonly Dim[] | undefined {
-  if (value.isConstant) return value.initializer!.dims;
-  const producer = value.producer;
-  if (producer?.op === 'Constant') return producer.tensorAttribute('value')?.dims;
+  const { constant } = value;
+  if (constant) return constant.dims;
   // A body with inputs is run again and again: the shapes of what it carries may change.
   const looped = value.graph.owner !== undefined && value.graph.inputs.length > 0;
   if (looped || inFunctionBody(value.graph)) return undefined;

@@ -1,12 +1,10 @@
 /**
  * What pare bench does: times the models and prints a row for each.
  */
-import { basename } from 'node:path';
 import type * as z from 'zod/mini';
 import { randomFeeds } from '../../engine/host-tensor.js';
-import { modelSource } from '../../engine/model-source.js';
 import { type BenchRow, bench } from '../../measure/bench.js';
-import { bordersAs, feedsOfSample } from '../../optimize/measuring.js';
+import { feedsOfSample } from '../../optimize/measuring.js';
 import { describeMachine } from '../../optimize/node-machine.js';
 import { formatMs } from '../../report/format.js';
 import { latencyCells, latencyColumns, memoryCell } from '../../report/measurements.js';
@@ -14,10 +12,10 @@ import { table } from '../../report/table.js';
 import type { CommandContext } from '../command.js';
 import type { benchOptions } from '../commands/bench.js';
 import {
+  namedModels,
   portsOf,
   refuseDataOptions,
   tableSettings,
-  uniqueNames,
   usingData,
   usingEngine,
   usingModels,
@@ -40,14 +38,7 @@ export async function run({
   refuseDataOptions(options);
   await usingModels(args.models, cwd, (opened) =>
     usingEngine(options.target, globals, async (engine) => {
-      const names = uniqueNames(args.models.map((path) => basename(path)));
-      const models = await Promise.all(
-        opened.map(async ({ model }, at) => ({
-          name: names[at]!,
-          source: await modelSource(model),
-          ...bordersAs(model),
-        })),
-      );
+      const models = await namedModels(args.models, opened);
       const ports = await portsOf(engine, models[0]!);
       const feeds =
         options.data === undefined

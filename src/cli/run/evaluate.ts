@@ -1,12 +1,9 @@
 /**
  * What pare evaluate does: scores the models on the data and prints a row for each.
  */
-import { basename } from 'node:path';
 import type * as z from 'zod/mini';
-import { modelSource } from '../../engine/model-source.js';
 import { evaluate } from '../../measure/evaluate.js';
 import type { Evaluation } from '../../measure/evaluation.js';
-import { bordersAs } from '../../optimize/measuring.js';
 import { formatPercent } from '../../report/format.js';
 import { qualityCells, qualityColumns } from '../../report/measurements.js';
 import { table } from '../../report/table.js';
@@ -14,10 +11,10 @@ import type { CommandContext } from '../command.js';
 import type { evaluateOptions } from '../commands/evaluate.js';
 import {
   chosenIndices,
+  namedModels,
   portsOf,
   requireData,
   tableSettings,
-  uniqueNames,
   usingData,
   usingEngine,
   usingModels,
@@ -40,14 +37,7 @@ export async function run({
   requireData(options);
   await usingModels(args.models, cwd, (opened) =>
     usingEngine(options.target, globals, async (engine) => {
-      const names = uniqueNames(args.models.map((path) => basename(path)));
-      const models = await Promise.all(
-        opened.map(async ({ model }, at) => ({
-          name: names[at]!,
-          source: await modelSource(model),
-          ...bordersAs(model),
-        })),
-      );
+      const models = await namedModels(args.models, opened);
       const ports = await portsOf(engine, models[0]!);
       await usingData(options, ports, cwd, async (dataset) => {
         for (const note of dataset.notes ?? []) output.warn(note);

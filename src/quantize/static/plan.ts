@@ -151,7 +151,7 @@ class Region {
     }
     for (const value of activationsOf(node, role)) {
       if (!value) return 'one of its inputs is left out';
-      if (value.isConstant || value.producer?.op === 'Constant') {
+      if (value.constant) {
         return `its constant input "${value}" is float`;
       }
       if (!this.#isQuantized(value)) return `its input "${value}" is float`;
