@@ -3,7 +3,7 @@
  * The library that runs everywhere is index.ts.
  */
 import { basename } from 'node:path';
-import { type OutputFile, type WriteOptions, writeFilesAtomic } from './cli/write-file.js';
+import { type OutputFile, type WriteOptions, writeFilesAtomic } from './disk/write-file.js';
 import { PareError } from './errors.js';
 import type { Model } from './graph/model.js';
 import { modelToProto } from './graph/to-proto.js';

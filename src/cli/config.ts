@@ -9,8 +9,8 @@ import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { didYouMean } from '../data/did-you-mean.js';
+import { ioError } from '../disk/io-error.js';
 import { messageOf, PareError } from '../errors.js';
-import { ioError } from './io-error.js';
 
 /** Options by their camelCase names. */
 export type ConfigSection = Readonly<Record<string, unknown>>;

@@ -4,10 +4,10 @@
  * starts in the time of Node itself.
  */
 import { didYouMean } from '../data/did-you-mean.js';
+import { removeTempFiles } from '../disk/cleanup.js';
 import { removeTempFolders } from '../engine/node/temp-files.js';
 import { PareError } from '../errors.js';
 import { version } from '../version.js';
-import { removeTempFiles } from './cleanup.js';
 import type { LightCommand } from './command.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
 import { programHelp } from './help.js';

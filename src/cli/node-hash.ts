@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { dirname, relative } from 'node:path';
+import { ioError } from '../disk/io-error.js';
+import type { OutputFile } from '../disk/write-file.js';
 import type { FileStamp } from '../optimize/receipt.js';
-import { ioError } from './io-error.js';
-import type { OutputFile } from './write-file.js';
 
 /**
  * Size and hash of a model's file followed by its external data files in the order of their names.

@@ -5,6 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, relative, resolve } from 'node:path';
 import type * as z from 'zod/mini';
+import { checkTargets } from '../../disk/check-targets.js';
+import { writeFilesAtomic } from '../../disk/write-file.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
@@ -16,7 +18,6 @@ import { promiseText, type QualityPromise } from '../../optimize/promise.js';
 import { groupSkips, makeReceipt } from '../../optimize/receipt.js';
 import { beforeAfterTable, candidateTable } from '../../report/optimize-table.js';
 import { version } from '../../version.js';
-import { checkTargets } from '../check-targets.js';
 import type { CommandContext } from '../command.js';
 import type { optimizeOptions } from '../commands/optimize.js';
 import { ExitCode } from '../exit-codes.js';
@@ -32,7 +33,6 @@ import {
   usingEngine,
   usingModels,
 } from '../open.js';
-import { writeFilesAtomic } from '../write-file.js';
 
 type Options = z.output<typeof optimizeOptions>;
 type Context = CommandContext<Options, { readonly model: string }>;

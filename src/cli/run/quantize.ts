@@ -7,6 +7,7 @@ import type * as z from 'zod/mini';
 import type { Dataset } from '../../data/dataset.js';
 import { repeatableFeeds } from '../../data/repeatable-feeds.js';
 import { splitDataset } from '../../data/split.js';
+import { checkTargets } from '../../disk/check-targets.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import { evaluate } from '../../measure/evaluate.js';
@@ -20,7 +21,6 @@ import { formatBytes } from '../../report/format.js';
 import { qualityCells, qualityColumns } from '../../report/measurements.js';
 import { passReportText } from '../../report/pass-report.js';
 import { table } from '../../report/table.js';
-import { checkTargets } from '../check-targets.js';
 import type { CommandContext } from '../command.js';
 import { type quantizeOptions, schemeFields } from '../commands/quantize.js';
 import {

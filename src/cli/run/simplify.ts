@@ -3,11 +3,11 @@
  */
 import { resolve } from 'node:path';
 import type * as z from 'zod/mini';
+import { checkTargets } from '../../disk/check-targets.js';
 import { saveModel } from '../../node.js';
 import { formatInteger } from '../../report/format.js';
 import { passReportText } from '../../report/pass-report.js';
 import { simplify } from '../../simplify/index.js';
-import { checkTargets } from '../check-targets.js';
 import type { CommandContext } from '../command.js';
 import type { simplifyOptions } from '../commands/simplify.js';
 import { tableSettings, usingEngine, usingModels } from '../open.js';
