@@ -21,6 +21,15 @@ const run = (...args: string[]) => pare(args, folder.path);
 const names = () => readdirSync(folder.path).filter((name) => !only(name));
 
 describe('outputs', () => {
+  test('quantize says how fast the result runs beside the original', async () => {
+    const result = await run('quantize', 'digits.onnx', '--scheme', 'float16', '--json');
+    const { speed } = documentOf(result);
+    expect(speed.reason).toBeNull();
+    const models = speed.rows.map(({ model }: { model: string }) => model);
+    expect(models).toEqual(['original', 'float16']);
+    expect(speed.rows[1].speedUp.ratio).toBeGreaterThan(0);
+  });
+
   test('quantize and simplify name them themselves, and write the same bytes twice', async () => {
     const before = hashOf(folder.file('digits.onnx'));
     const quantize = ['quantize', 'digits.onnx', '--scheme', 'dynamic', '--seed', '3', '--quiet'];

@@ -18,11 +18,12 @@ import { type Recipe, runRecipe } from '../../optimize/recipe.js';
 import type { PassContext } from '../../pass.js';
 import { schemes } from '../../quantize/index.js';
 import { formatBytes } from '../../report/format.js';
-import { qualityCells, qualityColumns } from '../../report/measurements.js';
+import { latencyCells, qualityCells, qualityColumns } from '../../report/measurements.js';
 import { passReportText } from '../../report/pass-report.js';
 import { table } from '../../report/table.js';
 import type { CommandContext } from '../command.js';
 import { type quantizeOptions, schemeFields } from '../commands/quantize.js';
+import { isSlower, measureSpeed } from '../measured-speed.js';
 import {
   bordersOf,
   inputFiles,
@@ -86,7 +87,19 @@ export async function run({
         for (const { notes } of reports) for (const note of notes) output.detail(note);
         const sizes = { before: sizeOfSource(source), after: sizeOfSource(small.source) };
         output.human(passReportText([report], tableSettings(output)));
+        const speed = await measureSpeed(original, small, engine, {
+          dataset,
+          seed: globals.seed,
+          signal,
+        });
         output.human(`\n${formatBytes(sizes.before)} before, ${formatBytes(sizes.after)} after.`);
+        if (speed.rows) {
+          const [before, after] = speed.rows.map((row) => latencyCells(row));
+          output.human(`${before![0]} before, ${after![0]} after at one thread: ${after![1]}.`);
+          if (isSlower(speed.rows[1])) {
+            output.warn(`the result is slower than the original here; ${slowerAdvice(options)}`);
+          }
+        } else output.warn(`the speed was not measured: ${speed.reason}`);
         if (evaluations) {
           const [reference] = evaluations;
           output.human(
@@ -108,6 +121,7 @@ export async function run({
           report,
           reports,
           evaluations,
+          speed,
         });
       };
       if (options.data === undefined) return apply(undefined);
@@ -137,6 +151,13 @@ function schemeOptions(options: Readonly<Record<string, unknown>>): Record<strin
 
 function kebab(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** What else to try for a result that runs slower than the original. */
+function slowerAdvice({ scheme, form }: Context['options']): string {
+  return scheme === 'weight-only' && form !== 'cast'
+    ? '--form cast has the same size and folds into float weights at load'
+    : 'pare optimize measures all schemes and keeps none that is slower';
 }
 
 async function recipeOf(
