@@ -14,9 +14,9 @@ const folder = makeFolder();
 afterAll(folder.remove);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Plain code without dependencies; temp-files.js is what Ctrl-C has to remove. */
+/** Plain code without dependencies; cleanup.js and temp-files.js are what Ctrl-C has to remove. */
 const light =
-  /^(dist\/(cli|report)\/[\w-]+\.js|dist\/cli\/commands\/index\.js|dist\/engine\/node\/temp-files\.js|dist\/data\/did-you-mean\.js|dist\/(errors|version|progress)\.js|node:[\w/]+)$/;
+  /^(dist\/(cli|report)\/[\w-]+\.js|dist\/cli\/commands\/index\.js|dist\/disk\/(cleanup|io-error)\.js|dist\/engine\/node\/temp-files\.js|dist\/data\/did-you-mean\.js|dist\/(errors|version|progress)\.js|node:[\w/]+)$/;
 
 const libraries = /^node_modules\/(zod|commander)\//;
 
