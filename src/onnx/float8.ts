@@ -1,5 +1,6 @@
 /**
- * The 8-bit and 4-bit float formats of ONNX, decoded to float32 by table.
+ * The 8-bit and 4-bit float formats of ONNX, decoded to float32 by table, and the
+ * one that weights are stored in (E4M3FN) encoded.
  * Source: ONNX specification, "Float stored in 8 bits" and "Float stored in 4 bits"
  * (E4M3FN, E4M3FNUZ, E5M2, E5M2FNUZ, E8M0, E2M1).
  */
@@ -63,4 +64,41 @@ function decodeCode(code: number, size: number, format: SmallFloat): number {
       ? mantissa * unit * 2 ** (1 - format.bias)
       : (1 + mantissa * unit) * 2 ** (exponent - format.bias);
   return negative ? -value : value;
+}
+
+const floatView = new Float32Array(1);
+const bitsView = new Uint32Array(floatView.buffer);
+
+/**
+ * The nearest E4M3FN numbers, ties to the even code. What lies beyond 448 saturates, as in Cast
+ * and QuantizeLinear with `saturate`; NaN stays NaN.
+ *
+ * @example float32ToFloat8e4m3fn(Float32Array.of(1, -500)) // 0x38, 0xfe
+ */
+export function float32ToFloat8e4m3fn(values: Float32Array): Uint8Array {
+  const out = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    floatView[0] = values[i]!;
+    const bits = bitsView[0]!;
+    const sign = (bits >>> 24) & 0x80;
+    const magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000) {
+      out[i] = sign | 0x7f;
+      continue;
+    }
+    // Below the smallest normal number, 2^-6, the steps stay at 2^-9.
+    const exponent = Math.max((magnitude >>> 23) - 127, -6);
+    const steps = roundHalfEven(Math.abs(values[i]!) * 2 ** (3 - exponent));
+    // A carry out of the mantissa moves into the exponent by itself.
+    const code = (exponent + 6) * 8 + steps;
+    out[i] = sign | (code < 0x7e ? code : 0x7e);
+  }
+  return out;
+}
+
+/** Ties to even, for the few steps that a mantissa has; infinity stays what it is. */
+function roundHalfEven(x: number): number {
+  const down = Math.floor(x);
+  const rest = x - down;
+  return rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? down + 1 : down;
 }

@@ -89,11 +89,9 @@ export const constantViews: Readonly<Record<string, ConstantView>> = Object.free
 });
 
 /** Moves elements so that axis i of the result is axis perm[i] of the input. */
-export function transpose<Numbers extends Float32Array | Int8Array | Uint8Array>(
-  values: Numbers,
-  dims: readonly number[],
-  perm: readonly number[],
-): Numbers {
+export function transpose<
+  Numbers extends Float32Array | Int8Array | Uint8Array | Int16Array | Uint16Array,
+>(values: Numbers, dims: readonly number[], perm: readonly number[]): Numbers {
   const strides = dims.map((_, axis) => product(dims.slice(axis + 1)));
   const outDims = perm.map((axis) => dims[axis]!);
   const outStrides = perm.map((axis) => strides[axis]!);

@@ -44,6 +44,8 @@ export interface ComputeRole {
   groups(node: Node): number;
   /** Factors on the weight and the bias that integer kernels do not have. */
   factors(node: Node): { readonly weight: number; readonly bias: number };
+  /** The kernel takes one zero point of weights for all channels. */
+  readonly oneZeroPoint?: boolean;
   /** The attributes of those factors: they leave once the factors are in the constants. */
   readonly factorAttributes: readonly string[];
 }
@@ -60,6 +62,7 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
     weightAxis: () => 0,
     inputAxis: () => 1,
     groups: (node) => node.int('group', 1),
+    oneZeroPoint: true,
     ...withoutFactors,
   },
   Gemm: {

@@ -8,6 +8,8 @@ export interface WeightInput {
   readonly index: number;
   /** Axis of the output channels in a weight of this rank; undefined: it has none. */
   axis(rank: number): number | undefined;
+  /** Axis of a matrix that the products are summed along; absent where there is no single one. */
+  sumAxis?(rank: number): number | undefined;
   /**
    * An int attribute by which the operator transposes this matrix, when it is set: the weight can
    * be stored transposed and the attribute cleared.
@@ -26,7 +28,9 @@ const matrix = (
   axis: number,
   attribute: 'transA' | 'transB',
 ): WeightInput =>
-  node.int(attribute, 0) ? { ...at(index, 1 - axis), transposedBy: attribute } : at(index, axis);
+  node.int(attribute, 0)
+    ? { ...at(index, 1 - axis), sumAxis: () => axis, transposedBy: attribute }
+    : { ...at(index, axis), sumAxis: () => 1 - axis };
 
 /** By operator. Operators that are not listed hold no weights that pare knows of. */
 export const weightInputs: Readonly<Record<string, (node: Node) => readonly WeightInput[]>> =
@@ -37,8 +41,16 @@ export const weightInputs: Readonly<Record<string, (node: Node) => readonly Weig
     ConvTranspose: (node) => [at(1, node.int('group', 1) === 1 ? 1 : 0)],
     Gemm: (node) => [matrix(node, 1, 1, 'transB'), matrix(node, 0, 0, 'transA')],
     MatMul: () => [
-      { index: 1, axis: (rank) => (rank > 1 ? rank - 1 : undefined) },
-      { index: 0, axis: (rank) => (rank > 1 ? rank - 2 : undefined) },
+      {
+        index: 1,
+        axis: (rank) => (rank > 1 ? rank - 1 : undefined),
+        sumAxis: (rank) => (rank > 1 ? rank - 2 : undefined),
+      },
+      {
+        index: 0,
+        axis: (rank) => (rank > 1 ? rank - 2 : undefined),
+        sumAxis: (rank) => (rank > 1 ? rank - 1 : undefined),
+      },
     ],
     // [directions, gates * hidden, in]
     LSTM: () => [at(1, 1), at(2, 1)],

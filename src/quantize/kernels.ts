@@ -40,7 +40,7 @@ export function roundHalfEven(x: number): number {
  * clamp(round(values / scale) + zeroPoint): the quotient is a float32, ties go to even. 4-bit
  * types have one array entry per element; Tensor.of packs them.
  *
- * @param scale positive float32 numbers; one, or as many as the layout has channels or blocks
+ * @param scale float32 numbers, not zero; one, or as many as the layout has channels or blocks
  * @param zeroPoint one for all, or one per scale
  * @throws PareError `invalid-data` on NaN, whose integer ONNX leaves open
  *
@@ -129,13 +129,25 @@ function listOf(numbers: number | ArrayLike<number>): ArrayLike<number> {
   return typeof numbers === 'number' ? [numbers] : numbers;
 }
 
-/** Calls back for every run [start, end) of elements under one scale, `at` among `count`. */
-function forEachRun(
+/** Dims of the scales of a layout; a scale for all of a tensor is a scalar. */
+export function scaleDims({ dims, axis, blockSize = 0 }: ScaleLayout): number[] {
+  if (!dims || axis === undefined) return [];
+  if (blockSize === 0) return [dims.at(axis)!];
+  const along = axis < 0 ? axis + dims.length : axis;
+  return dims.map((dim, i) => (i === along ? Math.ceil(dim / blockSize) : dim));
+}
+
+/**
+ * Calls back for every run [start, end) of elements under one scale, `at` among `count`; a scale
+ * may have several runs.
+ */
+export function forEachRun(
   length: number,
   count: number,
-  { dims, axis, blockSize = 0 }: ScaleLayout,
+  layout: ScaleLayout,
   visit: (at: number, start: number, end: number) => void,
 ): void {
+  const { dims, axis, blockSize = 0 } = layout;
   if (axis === undefined) {
     checkCount(count, 1, dims);
     visit(0, 0, length);
@@ -154,11 +166,17 @@ function forEachRun(
   const inner = elementCount(dims.slice(along + 1));
   const outer = elementCount(dims.slice(0, along));
   const blocks = blockSize > 0 ? Math.ceil(channels / blockSize) : channels;
-  checkCount(count, blockSize > 0 ? outer * blocks * inner : channels, dims);
+  checkCount(count, elementCount(scaleDims(layout)), dims);
   for (let o = 0, start = 0; o < outer; o++) {
     for (let channel = 0; channel < channels; channel++, start += inner) {
       if (blockSize === 0) visit(channel, start, start + inner);
-      else {
+      else if (inner === 1) {
+        // The last axis: a block is one run.
+        const end = Math.min(blockSize, channels - channel);
+        visit(o * blocks + channel / blockSize, start, start + end);
+        channel += end - 1;
+        start += end - 1;
+      } else {
         const first = (o * blocks + Math.floor(channel / blockSize)) * inner;
         for (let i = 0; i < inner; i++) visit(first + i, start + i, start + i + 1);
       }

@@ -11,23 +11,26 @@ import { type DataType, dataTypes } from '../onnx/data-type.js';
 import { Tensor } from '../onnx/tensor.js';
 import { transpose } from '../ops/constant-views.js';
 import type { FoundWeight } from './find-weight.js';
-import { quantizeWeight, type WeightFormat } from './integers.js';
+import { type EncodedWeight, encodeWeight, type StoredFormat } from './weight-types.js';
 
 /** A rewrite says what it did, or why it left the node alone. */
 export type RewriteResult = { readonly done: string } | { readonly reason: string };
 
 /** How a rewrite wants a weight: its axes reordered, then quantized along `axis`. */
-export interface WeightRequest extends WeightFormat {
+export type WeightRequest = StoredFormat & {
   readonly axis: number | undefined;
+  /** Blocks of this many along the axis instead of one scale for each of its indices. */
+  readonly blockSize?: number | undefined;
   /** Reorders the axes first: result axis i is axis perm[i] of the weight. */
   readonly perm?: readonly number[];
-}
+};
 
 export interface StoredWeight {
   /** In the order of axes that was asked for. */
   readonly values: Value;
   readonly scales: Float32Array;
-  readonly zeroPoint: number;
+  /** As many as scales; undefined for types without. */
+  readonly zeroPoints: EncodedWeight['zeroPoints'];
   /** The initializer with the integers: the same for all orders of axes. */
   readonly initializer: Value;
 }
@@ -118,7 +121,11 @@ export class Rewriter {
     const axes = request.perm ?? [...found.dims.keys()];
     const order = axes.map((axis) => found.perm[axis]!);
     const axis = request.axis === undefined ? undefined : order[request.axis];
-    const key = `${request.dataType}|${request.reduceRange ? 7 : 8} bits|axis ${axis}`;
+    const { blockSize } = request;
+    // Only whole bytes turn at load, and scales of blocks lie as their integers do.
+    const turns = blockSize === undefined && dataTypes[request.dataType].bits >= 8;
+    const cut = turns ? `axis ${axis}` : `axis ${axis} of ${order}, blocks of ${blockSize}`;
+    const key = `${formatKey(request)}|${cut}`;
     const stored = await this.once(found.source, key, () => storeWeight(found, request, order));
     const perm = order.map((wanted) => stored.order.indexOf(wanted));
     if (perm.every((from, to) => from === to)) return stored;
@@ -126,6 +133,19 @@ export class Rewriter {
       this.emit(node, 'Transpose', [stored.initializer], { perm }),
     );
     return { ...stored, values: turned };
+  }
+
+  /** Its zero points as a constant of these dims; undefined where all of them are 0. */
+  zeroPoints(weight: StoredWeight, dims: readonly number[]): Value | undefined {
+    const { initializer, zeroPoints } = weight;
+    if (!zeroPoints?.some((zero) => zero !== 0)) return undefined;
+    return this.once(initializer, `zero point|${dims}`, () =>
+      this.constant(
+        initializer.graph,
+        `${initializer.name}_zero_point`,
+        Tensor.of(initializer.dataType!, dims, zeroPoints),
+      ),
+    );
   }
 
   /** Scales of a stored weight as a constant of these dims. */
@@ -141,6 +161,13 @@ export class Rewriter {
   }
 }
 
+function formatKey(format: StoredFormat): string {
+  const { dataType, symmetric = true } = format;
+  const { reduceRange = false, oneZeroPoint = false } =
+    format.dataType === 'float8e4m3fn' ? {} : format;
+  return [dataType, symmetric, reduceRange, oneZeroPoint].join('|');
+}
+
 /** `order`: axis i of the stored integers is axis order[i] of the source. */
 async function storeWeight(
   found: FoundWeight,
@@ -151,9 +178,9 @@ async function storeWeight(
   const dims = request.perm ? request.perm.map((axis) => found.dims[axis]!) : found.dims;
   const ordered = request.perm ? transpose(floats, found.dims, request.perm) : floats;
   const { name, graph } = found.source;
-  const layout = { dims, axis: request.axis };
-  const { values, scales, zeroPoint } = quantizeWeight(ordered, layout, request, name);
+  const layout = { dims, axis: request.axis, blockSize: request.blockSize };
+  const { values, scales, zeroPoints } = encodeWeight(ordered, layout, request, name);
   const tensor = Tensor.of(request.dataType, dims, values);
   const initializer = graph.addInitializer(`${name}_quantized`, tensor);
-  return { values: initializer, scales, zeroPoint, initializer, order };
+  return { values: initializer, scales, zeroPoints, initializer, order };
 }

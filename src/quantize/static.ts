@@ -1,6 +1,7 @@
 /**
  * Static quantization: integer weights, activations with scales known from samples, written as
- * QuantizeLinear and DequantizeLinear so that the runtime's integer kernels are reached.
+ * QuantizeLinear and DequantizeLinear that the runtime joins into integer kernels, or as operators
+ * on integers.
  */
 import { inferShapes } from '../engine/shapes.js';
 import { PareError, throwIfAborted } from '../errors.js';
@@ -18,9 +19,11 @@ import { type CalibratedRange, calibratorNamed } from './calibrate/calibrators.j
 import { checkFusion } from './fusion.js';
 import { inputRanges, samplesFor } from './io/input-spec.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
-import { type StaticOptions, staticOptions } from './static/options.js';
+import { checkStatic, opsetOf, type StaticOptions, staticOptions } from './static/options.js';
 import { insideBounds, parametersOf, type QuantizationParameters } from './static/parameters.js';
 import { type Plan, type PlanRules, planStatic, type ScaleGroup } from './static/plan.js';
+import { writeQOperators } from './static/qoperator.js';
+import { computedInFloat } from './static/weight-storage.js';
 import { StaticWriter } from './static/write.js';
 
 /** @example await applyPass(model, staticScheme, {}, { engine, samples }) */
@@ -31,6 +34,7 @@ export const staticScheme = definePass({
   options: staticOptions,
   async run(model, given, callers) {
     const report = new ReportBuilder();
+    checkStatic(given);
     // A model that takes raw bytes has its input's range from its type, and samples to fit.
     const options = { ...given, ranges: { ...inputRanges(model), ...given.ranges } };
     const samples = callers.samples && samplesFor(model, callers.samples);
@@ -38,9 +42,7 @@ export const staticScheme = definePass({
     checkPatterns(options.include, model.allNodes(), 'include');
     checkPatterns(options.exclude, model.allNodes(), 'exclude');
     report.notes.push(...(await dropWeightInputs.run(model, {}, context)).notes);
-    // Per-channel DequantizeLinear came with opset 13, 16-bit integers with 21.
-    const opset = dataTypes[options.activations].bits > 8 ? 21 : 13;
-    report.notes.push(...(await raiseOpset(model, opset, context)).notes);
+    report.notes.push(...(await raiseOpset(model, opsetOf(options), context)).notes);
     const engine = requireEngine(context, 'static');
     await inferShapes(engine, model);
     for (const name of Object.keys(given.ranges)) checkRangeName(model, name);
@@ -59,7 +61,7 @@ export const staticScheme = definePass({
     for (const { node, weight } of plan.compute) {
       report.change(
         node,
-        `${options.activations} activations, int8 weight [${weight.dims.join(',')}]`,
+        `${options.activations} activations, ${options.weights} weight [${weight.dims.join(',')}]`,
       );
     }
     for (const node of plan.nodes) {
@@ -71,12 +73,31 @@ export const staticScheme = definePass({
     report.note(
       `${plan.nodes.size} nodes on integers, ${new Set(plan.groups.values()).size} activation scales, calibrator ${options.calibrator}`,
     );
+    const float = computedInFloat(plan, options);
+    report.notes.push(...float.remarks);
+    const onIntegers = writeFormat(model, plan, options, report);
+    const meant = new Set([...onIntegers].filter((node) => !float.nodes.has(node)));
     removeDead(model.graph);
     if (options.checkFusion || options.strict)
-      await reportFusion(model, plan, options, context, report);
+      await reportFusion(model, meant, options, context, report);
     return report;
   },
 });
+
+/** The nodes that stand for those of the plan when the model is in the format wanted. */
+function writeFormat(
+  model: Model,
+  plan: Plan,
+  { format }: StaticOptions,
+  report: ReportBuilder,
+): ReadonlySet<Node> {
+  if (format === 'qdq') return plan.nodes;
+  const { nodes, kept } = writeQOperators(model, plan);
+  for (const { node, reason } of kept) {
+    report.note(`${node.op} "${node.label}" keeps QuantizeLinear and DequantizeLinear: ${reason}`);
+  }
+  return nodes;
+}
 
 function rulesOf(options: StaticOptions, standing: ReadonlySet<Node>): PlanRules {
   const included = nodeMatcher(options.include);
@@ -98,7 +119,7 @@ function rulesOf(options: StaticOptions, standing: ReadonlySet<Node>): PlanRules
  */
 async function reportFusion(
   model: Model,
-  plan: Plan,
+  meant: ReadonlySet<Node>,
   { activations, strict }: StaticOptions,
   context: PassContext,
   report: ReportBuilder,
@@ -112,7 +133,7 @@ async function reportFusion(
     report.note(`not read back: ${engine.name} does not show the graph that it runs`);
     return;
   }
-  const { unfused, requantized } = await checkFusion(engine, model, plan.nodes, context);
+  const { unfused, requantized } = await checkFusion(engine, model, meant, context);
   if (strict && unfused.length > 0) {
     const [first] = unfused;
     throw new PareError(

@@ -39,7 +39,7 @@ export async function dynamicConv(
       stored.values,
       activation.zeroPoint,
       rewriter.once(home, 'uint8 128', () =>
-        rewriter.constant(home, 'uint8_zero_point', Tensor.scalar('uint8', stored.zeroPoint)),
+        rewriter.constant(home, 'uint8_zero_point', Tensor.scalar('uint8', stored.zeroPoints![0]!)),
       ),
     ],
     Object.fromEntries(node.attributes),

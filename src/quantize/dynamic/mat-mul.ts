@@ -49,7 +49,7 @@ export async function emitProduct(
   const scales = rewriter.scales(stored, columns === 1 ? [] : [columns], how.alpha);
   const home = stored.initializer.graph;
   const zeroPoint = rewriter.once(home, 'int8 zero', () =>
-    rewriter.constant(home, 'int8_zero_point', Tensor.scalar('int8', stored.zeroPoint)),
+    rewriter.constant(home, 'int8_zero_point', Tensor.scalar('int8', stored.zeroPoints![0]!)),
   );
   const activation = quantizeActivation(rewriter, node, x, weight.dataType);
   const accumulator = rewriter.emit(node, 'MatMulInteger', [

@@ -2,7 +2,12 @@
  * Options of the static scheme.
  */
 import * as z from 'zod/mini';
+import { PareError } from '../../errors.js';
+import { dataTypes } from '../../onnx/data-type.js';
+import { hasIntegerKernel } from '../../ops/integer-kernels.js';
 import { calibratorNames } from '../calibrate/calibrators.js';
+import { integerWeightTypes } from '../integers.js';
+import { blockSizes } from '../weight-only/options.js';
 
 const rangeOverride = z
   .object({ min: z.number(), max: z.number() })
@@ -20,6 +25,14 @@ export const staticOptions = z.object({
   activations: z._default(z.enum(['uint8', 'int8', 'uint16', 'int16']), 'uint8'),
   /** Zero in the middle of the activations' integers. */
   symmetric: z._default(z.boolean(), false),
+  /** Integers of weights. 8 bits reach integer kernels; others are dequantized in every run. */
+  weights: z._default(z.enum(integerWeightTypes), 'int8'),
+  /** Zero in the middle of the weights' integers; default for signed ones. */
+  weightSymmetric: z.optional(z.boolean()),
+  /** Gemm and MatMul: one scale per so many weights along a sum, computed in float. */
+  blockSize: z.optional(z.literal(blockSizes)),
+  /** Pairs of QuantizeLinear and DequantizeLinear, or operators on integers. */
+  format: z._default(z.enum(['qdq', 'qoperator']), 'qdq'),
   /** One weight scale per output channel. */
   perChannel: z._default(z.boolean(), true),
   /** Weights in 7 bits, for x64 CPUs without VNNI, whose 16-bit sums saturate. */
@@ -37,3 +50,41 @@ export const staticOptions = z.object({
 });
 
 export type StaticOptions = z.output<typeof staticOptions>;
+
+/** @throws PareError `usage` where two options exclude each other */
+export function checkStatic(options: StaticOptions): void {
+  const { weights, activations, blockSize, format, perChannel, reduceRange } = options;
+  const refuse = (message: string, hint: string) => {
+    throw new PareError('usage', `static: ${message}`, { hint });
+  };
+  const { bits } = dataTypes[weights];
+  if (reduceRange && bits !== 8) {
+    refuse(
+      `reduceRange is for integer kernels, ${weights} weights have none`,
+      'leave reduceRange out',
+    );
+  }
+  if (blockSize !== undefined && bits > 8) {
+    refuse(`${weights} weights are fine enough without blocks`, 'leave blockSize out');
+  }
+  if (blockSize !== undefined && !perChannel) {
+    refuse('one scale per tensor and blocks exclude each other', 'leave out one of the two');
+  }
+  if (format !== 'qoperator') return;
+  if (blockSize !== undefined) {
+    refuse('no operator on integers takes weights in blocks', 'use format qdq');
+  }
+  if (!hasIntegerKernel(activations, weights)) {
+    refuse(
+      `no operator on integers takes ${weights} weights beside ${activations} activations`,
+      'use format qdq, or uint8 activations with int8 or uint8 weights',
+    );
+  }
+}
+
+/** The first opset with the nodes that these options make. */
+export function opsetOf({ activations, weights, blockSize }: StaticOptions): number {
+  // Per-channel DequantizeLinear came with opset 13; integers of 4 and 16 bits and blocks with 21.
+  const wide = dataTypes[activations].bits > 8 || dataTypes[weights].bits !== 8;
+  return wide || blockSize !== undefined ? 21 : 13;
+}

@@ -12,16 +12,20 @@ import { elementCount } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
 import type { FoundWeight } from '../find-weight.js';
 import {
-  type ChannelLayout,
   dequantizeWeight,
-  quantizeWithScales,
+  type QuantizedWeight,
+  quantizeOnGrid,
   roundHalfEven,
-  symmetricScales,
+  type WeightFormat,
+  type WeightLayout,
+  weightGrid,
 } from '../integers.js';
+import { scaleDims } from '../kernels.js';
 import { type ChannelMeans, meanShift } from './bias-correction.js';
 import type { StaticOptions } from './options.js';
 import type { QuantizationParameters } from './parameters.js';
 import type { ComputeNode, Plan, ScaleGroup } from './plan.js';
+import { storageOf } from './weight-storage.js';
 
 /** What was decided before anything is written. */
 export interface StaticInput {
@@ -32,11 +36,9 @@ export interface StaticInput {
   readonly options: StaticOptions;
 }
 
-interface WeightCodes {
-  /** Of the scales; undefined for one scale. */
-  readonly axis: number | undefined;
-  readonly values: Int8Array;
-  readonly scales: Float32Array;
+interface WeightCodes extends QuantizedWeight {
+  readonly layout: WeightLayout;
+  readonly format: WeightFormat;
 }
 
 export class StaticWriter {
@@ -120,50 +122,61 @@ export class StaticWriter {
     return shared;
   }
 
-  async #quantizeWeights({ node, role, weight, axis }: ComputeNode): Promise<void> {
-    const { perChannel, reduceRange } = this.#options;
-    const layout: ChannelLayout = { dims: weight.dims, axis: perChannel ? axis : undefined };
+  async #quantizeWeights(compute: ComputeNode): Promise<void> {
+    const { node, role, weight, axis } = compute;
+    const { layout, format, integerBias } = storageOf(compute, this.#options);
     const factors = role.factors(node);
     const floats = scaled(await weight.read(), factors.weight);
     const activation = this.#dequantized.get(node.input(0))!;
-    const limit = reduceRange ? 63 : 127;
-    const scales = symmetricScales(floats, layout, limit, weight.value.name);
+    const grid = weightGrid(floats, layout, format, weight.value.name);
     const given = await node.constantInput(2)?.floats();
     let bias = given && scaled(given, factors.bias);
-    if (bias) makeRoomForBias(scales, bias, activation.scale, isSilent(floats, layout));
-    const values = quantizeWithScales(floats, layout, scales, limit);
+    if (bias && integerBias) {
+      makeRoomForBias(grid.scales, bias, activation.scale, isSilent(floats, layout));
+    }
+    const codes = { ...grid, values: quantizeOnGrid(floats, layout, format, grid), layout, format };
     const means = this.#means.get(activation.name);
     if (means) {
-      const quantized = dequantizeWeight({ values, scales, zeroPoint: 0 }, layout);
-      const weights = { float: floats, quantized };
+      const weights = { float: floats, quantized: dequantizeWeight(codes, layout) };
       const shift = meanShift(weights, weight.dims, axis, role.groups(node), means);
       bias = Float32Array.from(shift, (shifted, channel) => (bias?.[channel] ?? 0) - shifted);
     }
-    const stored = this.#storeWeight(weight, { axis: layout.axis, values, scales });
-    node.setInput(1, this.#dequantize(node, stored, layout.axis));
-    if (bias) this.#quantizeBias(node, bias, scales, activation.scale);
+    node.setInput(1, this.#dequantize(node, this.#storeWeight(weight, codes), layout));
+    if (bias && integerBias) this.#quantizeBias(node, bias, grid.scales, activation.scale);
+    else if (bias && bias !== given) this.#storeBias(node, bias);
     for (const attribute of role.factorAttributes) node.removeAttribute(attribute);
   }
 
   /** The initializers of a quantized weight; nodes that share a weight share them. */
-  #storeWeight({ value, dims }: FoundWeight, { axis, values, scales }: WeightCodes): Value[] {
+  #storeWeight({ value, dims }: FoundWeight, codes: WeightCodes): Value[] {
     const known = this.#stored.get(value) ?? [];
     this.#stored.set(value, known);
+    const { layout, format, values, scales, zeroPoints } = codes;
     const same = known.find(
-      (each) => each.axis === axis && isEqual(each.scales, scales) && isEqual(each.values, values),
+      (each) =>
+        each.layout.axis === layout.axis &&
+        isEqual(each.scales, scales) &&
+        isEqual(each.zeroPoints, zeroPoints) &&
+        isEqual(each.values, values),
     );
     if (same) return same.inputs;
     const graph = this.#graph;
     const { name } = value;
-    const scaleDims = axis === undefined ? [] : [scales.length];
-    const zeros = new Int8Array(scales.length);
+    const { dataType } = format;
+    const dimsOfScales = scaleDims(layout);
     const inputs = [
-      graph.addInitializer(`${name}_quantized`, Tensor.of('int8', dims, values)),
-      graph.addInitializer(`${name}_scale`, Tensor.of('float', scaleDims, scales)),
-      graph.addInitializer(`${name}_zero_point`, Tensor.of('int8', scaleDims, zeros)),
+      graph.addInitializer(`${name}_quantized`, Tensor.of(dataType, dims, values)),
+      graph.addInitializer(`${name}_scale`, Tensor.of('float', dimsOfScales, scales)),
+      graph.addInitializer(`${name}_zero_point`, Tensor.of(dataType, dimsOfScales, zeroPoints)),
     ];
-    known.push({ axis, values, scales, inputs });
+    known.push({ ...codes, inputs });
     return inputs;
+  }
+
+  /** Of a node that computes in float: what changed in its bias stays float. */
+  #storeBias(node: Node, bias: Float32Array): void {
+    const name = `${node.inputs[2]?.name ?? `${node.label}_bias`}_corrected`;
+    node.setInput(2, this.#graph.addInitializer(name, Tensor.of('float', [bias.length], bias)));
   }
 
   /** int32 with the scale of the accumulator, so that the kernel adds it without a conversion. */
@@ -198,10 +211,15 @@ export class StaticWriter {
       Tensor.of('int32', [bias.length], values),
     );
     const scale = graph.addInitializer(`${name}_scale`, Tensor.of('float', dims, scales));
-    node.setInput(2, this.#dequantize(node, [stored, scale], dims.length === 0 ? undefined : 0));
+    const axis = dims.length === 0 ? undefined : 0;
+    node.setInput(2, this.#dequantize(node, [stored, scale], { axis }));
   }
 
-  #dequantize(node: Node, inputs: readonly Value[], axis: number | undefined): Value {
+  #dequantize(
+    node: Node,
+    inputs: readonly Value[],
+    { axis, blockSize }: Pick<WeightLayout, 'axis' | 'blockSize'>,
+  ): Value {
     const graph = this.#graph;
     const stored = inputs[0]!;
     const result = graph
@@ -210,7 +228,7 @@ export class StaticWriter {
           opType: 'DequantizeLinear',
           name: graph.freshNodeName(`${stored.name}_DequantizeLinear`),
           inputs,
-          attributes: { axis },
+          attributes: { axis, block_size: blockSize },
         },
         { before: node },
       )
@@ -250,7 +268,7 @@ function makeRoomForBias(
 }
 
 /** By channel, whether all its weights are zero. */
-function isSilent(floats: Float32Array, { dims, axis }: ChannelLayout): boolean[] {
+function isSilent(floats: Float32Array, { dims, axis }: WeightLayout): boolean[] {
   const channels = axis === undefined ? 1 : dims[axis]!;
   const inner = axis === undefined ? floats.length : elementCount(dims.slice(axis + 1));
   const silent = new Array<boolean>(channels).fill(true);
@@ -260,6 +278,8 @@ function isSilent(floats: Float32Array, { dims, axis }: ChannelLayout): boolean[
   return silent;
 }
 
-function isEqual(a: Float32Array | Int8Array, b: Float32Array | Int8Array): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
+function isEqual(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
