@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DataType } from './data-type.js';
-import { float8ToFloat32 } from './float8.js';
+import { float8ToFloat32, float32ToFloat8e4m3fn } from './float8.js';
 
 const decode = (dataType: DataType, ...codes: number[]) => [
   ...float8ToFloat32(dataType, Uint8Array.from(codes)),
@@ -63,5 +63,29 @@ describe('float8ToFloat32', () => {
     expect(decode('float4e2m1', ...codes)).toEqual([
       0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6,
     ]);
+  });
+});
+
+describe('float32ToFloat8e4m3fn', () => {
+  const encode = (...values: number[]) => [...float32ToFloat8e4m3fn(Float32Array.from(values))];
+
+  it('every code comes back, but for the signs of NaN', () => {
+    const codes = Uint8Array.from({ length: 256 }, (_, code) => code);
+    expect(
+      float32ToFloat8e4m3fn(float8ToFloat32('float8e4m3fn', codes)).map((c) => c & 0x7f),
+    ).toEqual(codes.map((c) => c & 0x7f));
+  });
+
+  it('ties go to the even code, also below the smallest normal number and across exponents', () => {
+    // Between 1 and 1.125, 1.125 and 1.25, 1.875 and 2, and half of the smallest number.
+    expect(encode(1.0625, 1.1875, 1.9375)).toEqual([0x38, 0x3a, 0x40]);
+    expect(encode(2 ** -10, 3 * 2 ** -10, -(2 ** -10))).toEqual([0, 2, 0x80]);
+  });
+
+  it('what is too large saturates, NaN stays', () => {
+    expect(encode(448, 464, 465, 1e30, -1e30, Number.POSITIVE_INFINITY)).toEqual([
+      0x7e, 0x7e, 0x7e, 0x7e, 0xfe, 0x7e,
+    ]);
+    expect(encode(Number.NaN)[0]! & 0x7f).toBe(0x7f);
   });
 });

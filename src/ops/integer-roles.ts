@@ -44,6 +44,8 @@ export interface ComputeRole {
   groups(node: Node): number;
   /** Factors on the weight and the bias that integer kernels do not have. */
   factors(node: Node): { readonly weight: number; readonly bias: number };
+  /** The operator has no bias input. */
+  readonly withoutBias?: boolean;
   /** The kernel takes one zero point of weights for all channels. */
   readonly oneZeroPoint?: boolean;
   /** The attributes of those factors: they leave once the factors are in the constants. */
@@ -80,6 +82,7 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
     // Without a Q the kernel still gives float, but a bias Add behind it would undo the fusion.
     floatOutput: false,
     onRequest: 'static MatMul is off: dynamic is as fast and more accurate (option matMul)',
+    withoutBias: true,
     weightAxis: (_node, rank) => (rank === 2 ? 1 : undefined),
     inputAxis: (rank) => rank - 1,
     groups: () => 1,

@@ -16,6 +16,8 @@ export interface QOperator {
   readonly operands: readonly Operand[];
   /** Where scale and zero point of the result are left out, it gives float. */
   readonly floatResult?: boolean;
+  /** Attributes of the float operator that this one does not know. */
+  readonly drops?: readonly string[];
   /** What it has no form for, as a phrase; undefined where it has one. */
   readonly refuses?: (node: Node) => string | undefined;
 }
@@ -43,6 +45,7 @@ export const qOperators: Readonly<Record<string, IntegerForm>> = Object.freeze({
   GlobalAveragePool: contributed('QLinearGlobalAveragePool', 0, 'result'),
   AveragePool: {
     ...contributed('QLinearAveragePool', 0, 'result'),
+    drops: ['dilations'],
     refuses: (node) =>
       node.ints('dilations', []).some((step) => step !== 1)
         ? 'QLinearAveragePool has no dilations'

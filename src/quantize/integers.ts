@@ -19,12 +19,9 @@ import {
   type ScaleLayout,
   scaleDims,
 } from './kernels.js';
+import type { IntegerWeightType } from './names.js';
 
 export { roundHalfEven };
-
-/** The integers that weights can be stored in. */
-export const integerWeightTypes = ['int8', 'uint8', 'int4', 'uint4', 'int16', 'uint16'] as const;
-export type IntegerWeightType = (typeof integerWeightTypes)[number];
 
 /** How a tensor is cut into channels or blocks: `axis` undefined means one scale for all of it. */
 export interface WeightLayout extends ScaleLayout {

@@ -159,7 +159,7 @@ async function meansOf(
     const value = node.input(0);
     const rank = value.dims?.length;
     // Without a rank the channels cannot be told; such a node keeps its bias.
-    if (rank === undefined) continue;
+    if (rank === undefined || role.withoutBias) continue;
     const found = parameters.get(plan.groups.get(value)!)!;
     requests.set(value.name, {
       name: value.name,

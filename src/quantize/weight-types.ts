@@ -7,17 +7,13 @@ import { float8ToFloat32, float32ToFloat8e4m3fn } from '../onnx/float8.js';
 import {
   dequantizeWeight,
   extremes,
-  type IntegerWeightType,
-  integerWeightTypes,
   quantizeWeight,
   scaleOf,
   type WeightFormat,
   type WeightLayout,
 } from './integers.js';
 import { forEachRun, type QuantizedArray, scaleDims } from './kernels.js';
-
-export const weightTypes = Object.freeze([...integerWeightTypes, 'float8e4m3fn'] as const);
-export type WeightType = (typeof weightTypes)[number];
+import type { IntegerWeightType, WeightType } from './names.js';
 
 export type StoredFormat =
   | WeightFormat

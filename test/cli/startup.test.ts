@@ -20,9 +20,9 @@ const light =
 
 const libraries = /^node_modules\/(zod|commander)\//;
 
-/** The definition of a command, and the names of calibrators and rewrites that it lists. */
+/** The definition of a command, and the names of calibrators, formats and rewrites in it. */
 const definition =
-  /^dist\/(cli\/commands\/[\w-]+|quantize\/calibrate\/[\w-]+|simplify\/names)\.js$/;
+  /^dist\/(cli\/commands\/[\w-]+|quantize\/(calibrate\/[\w-]+|names)|simplify\/names)\.js$/;
 
 let runs = 0;
 

@@ -3,6 +3,7 @@
  */
 import * as z from 'zod/mini';
 import { calibratorNames } from '../../quantize/calibrate/calibrators.js';
+import { blockSizes, staticFormats, weightForms, weightTypes } from '../../quantize/names.js';
 import { defineCommand } from '../command.js';
 import { borderFields, dataFields } from '../fields.js';
 
@@ -34,6 +35,28 @@ export const schemeFields = {
   activations: z.optional(
     z.enum(['uint8', 'int8', 'uint16', 'int16']).check(meta('static: integers of activations')),
   ),
+  weights: z.optional(
+    z
+      .enum(weightTypes)
+      .check(meta('static, weight-only: what weights are stored as (static: integers only)')),
+  ),
+  weightSymmetric: z.optional(
+    z
+      .boolean()
+      .check(
+        meta("static, weight-only: zero in the middle of the weights' integers (default: signed)"),
+      ),
+  ),
+  blockSize: z.optional(
+    z.literal(blockSizes).check(
+      meta('static, weight-only: one scale per so many weights of MatMul and Gemm', {
+        placeholder: 'N',
+      }),
+    ),
+  ),
+  format: z.optional(
+    z.enum(staticFormats).check(meta('static: pairs that runtimes join, or operators on integers')),
+  ),
   symmetric: z.optional(z.boolean().check(meta('static: zero in the middle of the integers'))),
   biasCorrection: z.optional(
     z.boolean().check(meta('static: take the mean error out of biases (the default)')),
@@ -42,8 +65,8 @@ export const schemeFields = {
   matMul: z.optional(z.boolean().check(meta('static: MatMul too; dynamic is as fast'))),
   form: z.optional(
     z
-      .enum(['dequantize', 'cast'])
-      .check(meta('weight-only: DequantizeLinear, or Cast and Mul that fold at load')),
+      .enum(weightForms)
+      .check(meta('weight-only: DequantizeLinear; Cast and Mul that fold at load; MatMulNBits')),
   ),
   mode: z.optional(
     z.enum(['storage', 'compute']).check(meta('float16: only stored so, or computed in it too')),
@@ -105,6 +128,10 @@ export const quantizeCommand = defineCommand({
     {
       command: 'quantize net.onnx --scheme weight-only --form cast',
       text: 'a quarter of the size',
+    },
+    {
+      command: 'quantize llm.onnx --scheme weight-only --weights int4 --block-size 32',
+      text: '4-bit weights, one scale per 32 of them',
     },
     {
       command: "quantize net.onnx --scheme dynamic --exclude '/head/*'",

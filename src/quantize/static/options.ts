@@ -6,8 +6,7 @@ import { PareError } from '../../errors.js';
 import { dataTypes } from '../../onnx/data-type.js';
 import { hasIntegerKernel } from '../../ops/integer-kernels.js';
 import { calibratorNames } from '../calibrate/calibrators.js';
-import { integerWeightTypes } from '../integers.js';
-import { blockSizes } from '../weight-only/options.js';
+import { blockSizes, integerWeightTypes, staticFormats } from '../names.js';
 
 const rangeOverride = z
   .object({ min: z.number(), max: z.number() })
@@ -32,7 +31,7 @@ export const staticOptions = z.object({
   /** Gemm and MatMul: one scale per so many weights along a sum, computed in float. */
   blockSize: z.optional(z.literal(blockSizes)),
   /** Pairs of QuantizeLinear and DequantizeLinear, or operators on integers. */
-  format: z._default(z.enum(['qdq', 'qoperator']), 'qdq'),
+  format: z._default(z.enum(staticFormats), 'qdq'),
   /** One weight scale per output channel. */
   perChannel: z._default(z.boolean(), true),
   /** Weights in 7 bits, for x64 CPUs without VNNI, whose 16-bit sums saturate. */

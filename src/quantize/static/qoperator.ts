@@ -108,7 +108,9 @@ function replaceNode(node: Node, form: QOperator): Node {
       domain: form.domain,
       name: node.name || graph.freshNodeName(form.opType),
       inputs,
-      attributes: Object.fromEntries(node.attributes),
+      attributes: Object.fromEntries(
+        [...node.attributes].filter(([name]) => !form.drops?.includes(name)),
+      ),
       outputs: [output],
     },
     { before: node },

@@ -4,12 +4,8 @@
 import * as z from 'zod/mini';
 import { PareError } from '../../errors.js';
 import { dataTypes } from '../../onnx/data-type.js';
-import { isSymmetric, type WeightType, weightTypes } from '../weight-types.js';
-
-export const weightForms = Object.freeze(['dequantize', 'cast', 'nbits'] as const);
-
-/** Blocks that integer kernels take: powers of two. */
-export const blockSizes = [16, 32, 64, 128, 256] as const;
+import { blockSizes, type WeightType, weightForms, weightTypes } from '../names.js';
+import { isSymmetric } from '../weight-types.js';
 
 export const weightOnlyOptions = z.object({
   /** Only nodes that match: names, wildcards, op:Type. Default all. */
