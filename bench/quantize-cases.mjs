@@ -35,6 +35,13 @@ export const cases = {
   ],
 };
 
+/** Where static quantization is not the question: language and bytes, and a small classic. */
+export const otherCases = {
+  stories260k: ['stories260k.onnx', 'stories-tokens.jsonl', 'raw'],
+  magika: ['magika_v3_3.onnx', 'magika-771.npz', 'raw'],
+  lenet: ['lenet_mnist.onnx', 'mnist/t10k-half-images-idx3-ubyte.gz', { scale: 1 / 255 }],
+};
+
 /** Samples for calibration: the first ones. */
 export const calibrationCount = 100;
 /** Most samples that are evaluated, out of those behind. */
@@ -61,6 +68,7 @@ export async function usePare(dist) {
     ...(await use('quantize/calibrate/collect.js')),
     ...(await use('quantize/fusion.js')),
     ...(await use('quantize/static.js')),
+    ...(await use('quantize/weight-only.js')),
     ...(await use('report/format.js')),
     ...(await use('simplify/index.js')),
   };
@@ -68,7 +76,7 @@ export async function usePare(dist) {
 
 /** Undefined, with a line on stderr, where a file is missing. */
 export async function openCase(pare, engine, folder, name) {
-  const [file, dataFile, preprocess] = cases[name];
+  const [file, dataFile, preprocess] = { ...cases, ...otherCases }[name];
   const path = join(folder, 'models', file);
   const data = join(folder, 'data', dataFile);
   const missing = [path, data].filter((found) => !existsSync(found));

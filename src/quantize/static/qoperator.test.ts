@@ -1,11 +1,24 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../../engine/engine.js';
+import { hostTensor } from '../../engine/host-tensor.js';
 import { createNodeEngine } from '../../engine/node.js';
 import type { Model } from '../../graph/model.js';
+import { parseModel } from '../../graph/parse.js';
 import { integerRoles } from '../../ops/integer-roles.js';
 import { qOperators } from '../../ops/qoperators.js';
+import { applyPass } from '../../pass.js';
+import { createRandom } from '../../random.js';
 import { opsOf, runModel } from '../../testing/node-models.js';
-import { expectClose, quantizeStatic, type StaticInput } from '../../testing/node-static.js';
+import {
+  expectClose,
+  quantizeStatic,
+  type StaticInput,
+  samplesOf,
+} from '../../testing/node-static.js';
+import { fuseInput } from '../io/fuse-input.js';
+import { quantizeInput } from '../io/quantize-input.js';
+import { quantizeOutput } from '../io/quantize-output.js';
+import { staticScheme } from '../static.js';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -166,6 +179,26 @@ test('what has no QOperator form keeps its pairs, and is named', async () => {
     'AveragePool "pool" keeps QuantizeLinear and DequantizeLinear: QLinearAveragePool has no dilations',
   );
   expect(inside(small)).toEqual({ QLinearConv: 2, AveragePool: 1 });
+});
+
+test('with raw inputs and integer outputs no float is left', async () => {
+  const float = parseModel(between('r = MaxPool<kernel_shape = [3,3], pads = [1,1,1,1]>(q)'));
+  const raw = (await applyPass(float, quantizeInput, { scale: 1 / 255 }, {})).model;
+  const pixels = Array.from({ length: 8 }, (_, seed) => {
+    const random = createRandom(seed);
+    const data = Uint8Array.from({ length: 4 * 64 }, () => random.int(256));
+    return { x: hostTensor('uint8', [1, 4, 8, 8], data) };
+  });
+  const results = [];
+  for (const format of ['qdq', 'qoperator'] as const) {
+    const context = { engine, samples: samplesOf(pixels) };
+    const small = (await applyPass(raw, staticScheme, { format }, context)).model;
+    const fused = (await applyPass(small, fuseInput, {}, {})).model;
+    const integers = (await applyPass(fused, quantizeOutput, {}, { engine })).model;
+    results.push((await runModel(engine, integers, pixels[0])).outputs);
+    if (format === 'qoperator') expect(opsOf(integers)).toEqual({ QLinearConv: 2, MaxPool: 1 });
+  }
+  expect(results[1]).toEqual(results[0]);
 });
 
 test('every operator with an integer role has a form, but for clips, which are absorbed', () => {
