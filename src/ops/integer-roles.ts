@@ -46,8 +46,6 @@ export interface ComputeRole {
   factors(node: Node): { readonly weight: number; readonly bias: number };
   /** The operator has no bias input. */
   readonly withoutBias?: boolean;
-  /** The kernel takes one zero point of weights for all channels. */
-  readonly oneZeroPoint?: boolean;
   /** The attributes of those factors: they leave once the factors are in the constants. */
   readonly factorAttributes: readonly string[];
 }
@@ -64,7 +62,6 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
     weightAxis: () => 0,
     inputAxis: () => 1,
     groups: (node) => node.int('group', 1),
-    oneZeroPoint: true,
     ...withoutFactors,
   },
   Gemm: {

@@ -50,8 +50,6 @@ export interface WeightFormat {
    * saturate with full-range weights; half the range cannot.
    */
   readonly reduceRange?: boolean | undefined;
-  /** Asymmetric: the same zero point for all channels, for kernels that take only one. */
-  readonly oneZeroPoint?: boolean | undefined;
 }
 
 /**
@@ -117,7 +115,7 @@ export function weightGrid(
   format: WeightFormat,
   tensor?: string,
 ): WeightGrid {
-  const { dataType, symmetric = true, oneZeroPoint } = format;
+  const { dataType, symmetric = true } = format;
   const count = elementCount(scaleDims(layout));
   const { lows, highs } = extremes(weights, layout, count, tensor);
   const { low, high } = codeRange(format);
@@ -135,37 +133,11 @@ export function weightGrid(
     }
     return { scales, zeroPoints };
   }
-  const shared = oneZeroPoint ? commonZeroPoint(lows, highs, low, high) : undefined;
   for (let i = 0; i < count; i++) {
-    if (shared === undefined) {
-      scales[i] = scaleOf(highs[i]! - lows[i]!, high - low);
-      zeroPoints[i] = clamp(roundHalfEven(low - lows[i]! / scales[i]!), low, high);
-    } else {
-      // What does not fit on one side of the shared zero decides.
-      const up = high > shared ? highs[i]! / (high - shared) : 0;
-      const down = shared > low ? -lows[i]! / (shared - low) : 0;
-      scales[i] = scaleOf(Math.max(up, down), 1);
-      zeroPoints[i] = shared;
-    }
+    scales[i] = scaleOf(highs[i]! - lows[i]!, high - low);
+    zeroPoints[i] = clamp(roundHalfEven(low - lows[i]! / scales[i]!), low, high);
   }
   return { scales, zeroPoints };
-}
-
-/** Where zero lies in the range of a channel, in the mean over all channels. */
-function commonZeroPoint(lows: Float64Array, highs: Float64Array, low: number, high: number) {
-  let share = 0;
-  let channels = 0;
-  for (const [i, bottom] of lows.entries()) {
-    const width = highs[i]! - bottom;
-    if (width === 0) continue;
-    share -= bottom / width;
-    channels++;
-  }
-  if (channels === 0) return low;
-  // Both signs keep at least one integer where any weight has them.
-  const least = share > 0 ? low + 1 : low;
-  const most = share < channels ? high - 1 : high;
-  return clamp(low + roundHalfEven((share / channels) * (high - low)), least, most);
 }
 
 /** The integer that stands for zero in symmetric formats. */

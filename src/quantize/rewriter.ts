@@ -163,9 +163,8 @@ export class Rewriter {
 
 function formatKey(format: StoredFormat): string {
   const { dataType, symmetric = true } = format;
-  const { reduceRange = false, oneZeroPoint = false } =
-    format.dataType === 'float8e4m3fn' ? {} : format;
-  return [dataType, symmetric, reduceRange, oneZeroPoint].join('|');
+  const { reduceRange = false } = format.dataType === 'float8e4m3fn' ? {} : format;
+  return [dataType, symmetric, reduceRange].join('|');
 }
 
 /** `order`: axis i of the stored integers is axis order[i] of the source. */

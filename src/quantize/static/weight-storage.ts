@@ -18,7 +18,7 @@ export interface WeightStorage {
 }
 
 export function storageOf(
-  { node, role, weight, axis }: ComputeNode,
+  { node, weight, axis }: ComputeNode,
   options: StaticOptions,
 ): WeightStorage {
   const { weights: dataType, reduceRange, perChannel } = options;
@@ -26,7 +26,6 @@ export function storageOf(
     dataType,
     symmetric: isSymmetric(dataType, options.weightSymmetric),
     reduceRange,
-    oneZeroPoint: role.oneZeroPoint,
   };
   const { dims } = weight;
   const sums = blockAxis({ node, weight }, options);
