@@ -18,8 +18,10 @@ import {
   roundHalfEven,
   symmetricScales,
 } from '../integers.js';
+import { affineCodes, affineScale, refuseChannels } from './affine-weight.js';
 import { type ChannelMeans, meanShift } from './bias-correction.js';
 import type { StaticOptions } from './options.js';
+import type { Overrides } from './overrides.js';
 import type { QuantizationParameters } from './parameters.js';
 import type { ComputeNode, Plan, ScaleGroup } from './plan.js';
 
@@ -30,6 +32,7 @@ export interface StaticInput {
   /** By value name, for the bias correction; a value without means keeps its biases. */
   readonly means: ReadonlyMap<string, ChannelMeans>;
   readonly options: StaticOptions;
+  readonly overrides: Overrides;
 }
 
 interface WeightCodes {
@@ -37,12 +40,14 @@ interface WeightCodes {
   readonly axis: number | undefined;
   readonly values: Int8Array;
   readonly scales: Float32Array;
+  readonly zeroPoint: number;
 }
 
 export class StaticWriter {
   readonly #graph: Graph;
   readonly #plan: Plan;
   readonly #options: StaticOptions;
+  readonly #overrides: Overrides;
   readonly #parameters: ReadonlyMap<ScaleGroup, QuantizationParameters>;
   readonly #means: ReadonlyMap<string, ChannelMeans>;
   readonly #shared = new Map<ScaleGroup, { scale: Value; zeroPoint: Value }>();
@@ -57,6 +62,7 @@ export class StaticWriter {
     this.#parameters = input.parameters;
     this.#means = input.means;
     this.#options = input.options;
+    this.#overrides = input.overrides;
   }
 
   async write(): Promise<void> {
@@ -121,48 +127,61 @@ export class StaticWriter {
   }
 
   async #quantizeWeights({ node, role, weight, axis }: ComputeNode): Promise<void> {
-    const { perChannel, reduceRange } = this.#options;
+    const { reduceRange } = this.#options;
+    const { name } = weight.value;
+    const { perChannel = this.#options.perChannel, symmetric = true } =
+      this.#overrides.ofWeight(weight) ?? {};
+    if (!symmetric && perChannel) refuseChannels(name);
     const layout: ChannelLayout = { dims: weight.dims, axis: perChannel ? axis : undefined };
     const factors = role.factors(node);
     const floats = scaled(await weight.read(), factors.weight);
     const activation = this.#dequantized.get(node.input(0))!;
     const limit = reduceRange ? 63 : 127;
-    const scales = symmetricScales(floats, layout, limit, weight.value.name);
+    // Looks for NaN too, whichever scale is taken.
+    const scales = symmetricScales(floats, layout, limit, name);
+    if (!symmetric) scales[0] = affineScale(floats, limit);
     const given = await node.constantInput(2)?.floats();
     let bias = given && scaled(given, factors.bias);
     if (bias) makeRoomForBias(scales, bias, activation.scale, isSilent(floats, layout));
-    const values = quantizeWithScales(floats, layout, scales, limit);
+    const { values, zeroPoint } = symmetric
+      ? { values: quantizeWithScales(floats, layout, scales, limit), zeroPoint: 0 }
+      : affineCodes(floats, scales[0]!, limit);
     const means = this.#means.get(activation.name);
     if (means) {
-      const quantized = dequantizeWeight({ values, scales, zeroPoint: 0 }, layout);
+      const quantized = dequantizeWeight({ values, scales, zeroPoint }, layout);
       const weights = { float: floats, quantized };
       const shift = meanShift(weights, weight.dims, axis, role.groups(node), means);
       bias = Float32Array.from(shift, (shifted, channel) => (bias?.[channel] ?? 0) - shifted);
     }
-    const stored = this.#storeWeight(weight, { axis: layout.axis, values, scales });
+    const stored = this.#storeWeight(weight, { axis: layout.axis, values, scales, zeroPoint });
     node.setInput(1, this.#dequantize(node, stored, layout.axis));
-    if (bias) this.#quantizeBias(node, bias, scales, activation.scale);
+    if (bias) this.#quantizeBias(node, bias, { scales, perChannel }, activation.scale);
     for (const attribute of role.factorAttributes) node.removeAttribute(attribute);
   }
 
   /** The initializers of a quantized weight; nodes that share a weight share them. */
-  #storeWeight({ value, dims }: FoundWeight, { axis, values, scales }: WeightCodes): Value[] {
+  #storeWeight({ value, dims }: FoundWeight, codes: WeightCodes): Value[] {
+    const { axis, values, scales, zeroPoint } = codes;
     const known = this.#stored.get(value) ?? [];
     this.#stored.set(value, known);
     const same = known.find(
-      (each) => each.axis === axis && isEqual(each.scales, scales) && isEqual(each.values, values),
+      (each) =>
+        each.axis === axis &&
+        each.zeroPoint === zeroPoint &&
+        isEqual(each.scales, scales) &&
+        isEqual(each.values, values),
     );
     if (same) return same.inputs;
     const graph = this.#graph;
     const { name } = value;
     const scaleDims = axis === undefined ? [] : [scales.length];
-    const zeros = new Int8Array(scales.length);
+    const zeros = new Int8Array(scales.length).fill(zeroPoint);
     const inputs = [
       graph.addInitializer(`${name}_quantized`, Tensor.of('int8', dims, values)),
       graph.addInitializer(`${name}_scale`, Tensor.of('float', scaleDims, scales)),
       graph.addInitializer(`${name}_zero_point`, Tensor.of('int8', scaleDims, zeros)),
     ];
-    known.push({ axis, values, scales, inputs });
+    known.push({ ...codes, inputs });
     return inputs;
   }
 
@@ -170,7 +189,7 @@ export class StaticWriter {
   #quantizeBias(
     node: Node,
     bias: Float32Array,
-    weightScales: Float32Array,
+    { scales: weightScales, perChannel }: { scales: Float32Array; perChannel: boolean },
     activationScale: number,
   ): void {
     const graph = this.#graph;
@@ -192,7 +211,7 @@ export class StaticWriter {
     const scales = Float32Array.from({ length: weightScales.length }, (_, channel) =>
       scaleAt(channel),
     );
-    const dims = weightScales.length === 1 && !this.#options.perChannel ? [] : [scales.length];
+    const dims = weightScales.length === 1 && !perChannel ? [] : [scales.length];
     const stored = graph.addInitializer(
       `${name}_quantized`,
       Tensor.of('int32', [bias.length], values),
