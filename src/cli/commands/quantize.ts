@@ -3,8 +3,9 @@
  */
 import * as z from 'zod/mini';
 import { calibratorNames } from '../../quantize/calibrate/calibrators.js';
+import { activationTypes, overridesSchema } from '../../quantize/static/options.js';
 import { defineCommand } from '../command.js';
-import { borderFields, dataFields } from '../fields.js';
+import { borderFields, dataFields, promiseFields } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
@@ -31,12 +32,22 @@ export const schemeFields = {
   percentile: z.optional(
     z.number().check(meta('static: share inside the range, in percent', { placeholder: 'N' })),
   ),
-  activations: z.optional(
-    z.enum(['uint8', 'int8', 'uint16', 'int16']).check(meta('static: integers of activations')),
+  activations: z.optional(z.enum(activationTypes).check(meta('static: integers of activations'))),
+  wide: z.optional(
+    z
+      .array(z.string())
+      .check(meta('static: nodes whose activations get 16 bits: names, wildcards, op:Type')),
   ),
   symmetric: z.optional(z.boolean().check(meta('static: zero in the middle of the integers'))),
   biasCorrection: z.optional(
     z.boolean().check(meta('static: take the mean error out of biases (the default)')),
+  ),
+  overrides: z.optional(
+    overridesSchema.check(
+      meta('static: exceptions by value or weight name, as JSON or in the config file', {
+        placeholder: 'JSON',
+      }),
+    ),
   ),
   strict: z.optional(z.boolean().check(meta('static: fail when a node misses its integer kernel'))),
   matMul: z.optional(z.boolean().check(meta('static: MatMul too; dynamic is as fast'))),
@@ -55,6 +66,13 @@ export const schemeFields = {
   ),
 };
 
+const keepField = (description: string) =>
+  z.optional(
+    z
+      .union([z.literal('auto'), z.int().check(z.minimum(0))])
+      .check(meta(description, { placeholder: 'auto|N' })),
+  );
+
 export const quantizeOptions = z.object({
   scheme: z.enum(['static', 'dynamic', 'weight-only', 'float16']).check(meta('how to quantize')),
   ...dataFields,
@@ -71,6 +89,32 @@ export const quantizeOptions = z.object({
       .boolean()
       .check(meta('static: round weights up or down so that layer outputs change least; slow')),
     false,
+  ),
+  calibration: z.optional(
+    z.string().check(
+      meta('static: a calibration table in place of samples; without --data no bias correction', {
+        placeholder: 'FILE',
+      }),
+    ),
+  ),
+  saveCalibration: z.optional(
+    z.string().check(
+      meta('static: write what the samples showed of every value, for --calibration', {
+        placeholder: 'FILE',
+      }),
+    ),
+  ),
+  keepFloat: keepField(
+    'leave in float: the N worst nodes, or auto, the fewest that keep the limits',
+  ),
+  keepWide: keepField('static: the same with 16-bit activations in place of float'),
+  ...promiseFields,
+  report: z.optional(
+    z.string().check(
+      meta('measure the damage of every node and what leaving some in float buys; slow', {
+        placeholder: 'FILE',
+      }),
+    ),
   ),
   simplify: z._default(
     z.boolean().check(meta('simplify first, so that weights are found and norms are folded')),
@@ -105,6 +149,10 @@ export const quantizeCommand = defineCommand({
     {
       command: 'quantize net.onnx --scheme weight-only --form cast',
       text: 'a quarter of the size',
+    },
+    {
+      command: 'quantize net.onnx --scheme static --data photos --keep-float auto --max-flips 1%',
+      text: 'as few nodes in float as the promise needs',
     },
     {
       command: "quantize net.onnx --scheme dynamic --exclude '/head/*'",
