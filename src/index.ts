@@ -34,8 +34,11 @@ export { type ByteSource, blobSource, bytesSource } from './onnx/byte-source.js'
 export type { DataType } from './onnx/data-type.js';
 export { externalFilesFromMap } from './onnx/external.js';
 export { Tensor } from './onnx/tensor.js';
+export { type Candidate, makeCandidate } from './optimize/candidate.js';
+export { keepFewest, keepWorst } from './optimize/keep-float.js';
 export { type OptimizeOptions, type OptimizeResult, optimize } from './optimize/optimize.js';
 export { type Recipe, runRecipe } from './optimize/recipe.js';
+export { type SensitivityReport, sensitivityReport } from './optimize/sensitivity.js';
 export {
   applyPass,
   definePass,
@@ -45,6 +48,22 @@ export {
   ReportBuilder,
 } from './pass.js';
 export type { Progress } from './progress.js';
+export { type CalibrateOptions, calibrate } from './quantize/calibrate/calibrate.js';
+export {
+  type ChannelRequest,
+  type ChannelValues,
+  collectChannels,
+} from './quantize/calibrate/channels.js';
+export { chosenRanges } from './quantize/calibrate/chosen-ranges.js';
+export {
+  type CalibrationEntry,
+  type CalibrationTable,
+  checkCalibration,
+  parseCalibration,
+  pinRanges,
+  printCalibration,
+} from './quantize/calibrate/table.js';
 export { quantize, schemes } from './quantize/index.js';
+export type { Override } from './quantize/static/options.js';
 export { simplifications, simplify } from './simplify/index.js';
 export { version } from './version.js';

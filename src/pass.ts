@@ -11,6 +11,7 @@ import type { Model } from './graph/model.js';
 import type { Node } from './graph/node.js';
 import { type Progress, silent } from './progress.js';
 import type { StatisticsCache } from './quantize/calibrate/cache.js';
+import type { CalibrationTable } from './quantize/calibrate/table.js';
 
 /** What passes may use besides the model. */
 export interface PassContext {
@@ -23,6 +24,8 @@ export interface PassContext {
   readonly samples?: (() => AsyncIterable<Feeds>) | undefined;
   /** Statistics of activations on these samples, kept from pass to pass. */
   readonly statistics?: StatisticsCache | undefined;
+  /** Statistics and ranges that were saved before, in place of samples. */
+  readonly calibration?: CalibrationTable | undefined;
 }
 
 /** One thing that a pass changed. */

@@ -74,6 +74,11 @@ function matcherOf(pattern: string): NodePredicate {
   return (node) => node.label === pattern || wanted.test(node.label);
 }
 
+/** Whether a pattern is this name, or a wildcard over it; for what is no node, such as a value. */
+export function isNamedBy(pattern: string, name: string): boolean {
+  return pattern === name || wildcard(pattern).test(name);
+}
+
 function wildcard(pattern: string): RegExp {
   const escaped = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${escaped.join('.*')}$`, 's');

@@ -53,3 +53,26 @@ export const borderFields = {
     false,
   ),
 };
+
+/** Options of commands that keep a promise on quality. */
+export const promiseFields = {
+  maxDrop: z.optional(
+    z
+      .number()
+      .check(
+        z.minimum(0),
+        described('most points of accuracy that may be lost; needs labels', { unit: 'points' }),
+      ),
+  ),
+  maxFlips: z.optional(
+    z
+      .number()
+      .check(
+        z.minimum(0),
+        described('most percent of predictions that may change', { unit: 'points' }),
+      ),
+  ),
+  minSnr: z.optional(
+    z.number().check(described('least signal-to-noise ratio of the outputs', { unit: 'dB' })),
+  ),
+};

@@ -11,6 +11,7 @@ import { messageOf, PareError } from '../errors.js';
 import type { Model } from '../graph/model.js';
 import { type BenchRow, bench } from '../measure/bench.js';
 import { snrOf, worstOutput } from '../measure/compare-outputs.js';
+import { evaluate } from '../measure/evaluate.js';
 import type { Evaluation } from '../measure/evaluation.js';
 import type { NamedModel } from '../measure/named-model.js';
 import type { PassContext } from '../pass.js';
@@ -20,7 +21,7 @@ import { rawFeeds, readInputSpecs } from '../quantize/io/input-spec.js';
 import { type OutputSpec, readOutputSpecs } from '../quantize/io/quantize-output.js';
 import type { Candidate } from './candidate.js';
 import type { Measured } from './choose.js';
-import type { Quality } from './promise.js';
+import type { Measurable, Quality } from './promise.js';
 
 /** The name of the unchanged model in every measurement. */
 export const originalName = 'original';
@@ -108,6 +109,22 @@ export interface TimingContext {
   readonly memory: boolean;
   readonly signal: AbortSignal | undefined;
   readonly progress: Progress;
+}
+
+/** Runs the original on one sample, to know what can be promised before the long work. */
+export async function measurable(
+  original: NamedModel,
+  dataset: Dataset,
+  engine: Engine,
+  indices: Uint32Array,
+  signal: AbortSignal | undefined,
+): Promise<Measurable> {
+  const [first] = await evaluate([original], dataset, engine, {
+    indices: indices.subarray(0, 1),
+    signal,
+  });
+  const { task } = first!;
+  return { classes: task !== 'generic', labels: task === 'tokens' || dataset.hasLabels };
 }
 
 /** Latency rows by name, the original first, all interleaved in one run. */

@@ -22,6 +22,7 @@ import {
   calibrationContext,
   chooseSamples,
   feedsOfSample,
+  measurable,
   measuredOf,
   namedModel,
   originalName,
@@ -35,7 +36,6 @@ import {
   checkPromise,
   coarseness,
   defaultPromise,
-  type Measurable,
   type QualityPromise,
 } from './promise.js';
 import type { Recipe } from './recipe.js';
@@ -223,22 +223,6 @@ export async function optimize(
     notes: notesOf(promise, reference!),
     samples: { search: samples.search.length, evaluate: samples.evaluate.length },
   };
-}
-
-/** Runs the original on one sample, to know what can be promised before the long work. */
-async function measurable(
-  original: NamedModel,
-  dataset: Dataset,
-  engine: Engine,
-  indices: Uint32Array,
-  signal: AbortSignal | undefined,
-): Promise<Measurable> {
-  const [first] = await evaluate([original], dataset, engine, {
-    indices: indices.subarray(0, 1),
-    signal,
-  });
-  const { task } = first!;
-  return { classes: task !== 'generic', labels: task === 'tokens' || dataset.hasLabels };
 }
 
 /** A candidate that the runtime does not take is one candidate less, and not the end. */

@@ -21,6 +21,8 @@ export interface Relaxable {
   readonly steps: readonly number[];
   /** What the nodes left in float get instead, where the recipe has nothing for them yet. */
   readonly rest?: Step;
+  /** What is done to a node: left out, or (static) given 16-bit activations. Default exclude. */
+  readonly by?: 'exclude' | 'wide';
 }
 
 const simplified = { pass: 'simplify', options: {} } as const;

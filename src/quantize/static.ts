@@ -14,15 +14,18 @@ import { integerRoles } from '../ops/integer-roles.js';
 import { definePass, type PassContext, ReportBuilder, requireEngine } from '../pass.js';
 import { checkPatterns, nodeMatcher } from '../pattern.js';
 import { dropWeightInputs } from '../simplify/drop-weight-inputs.js';
-import { cachedStatistics, StatisticsCache } from './calibrate/cache.js';
-import { type CalibratedRange, calibratorNamed } from './calibrate/calibrators.js';
+import { StatisticsCache } from './calibrate/cache.js';
+import { modelHash } from './calibrate/model-hash.js';
+import { checkCalibration } from './calibrate/table.js';
 import { checkFusion } from './fusion.js';
 import { inputRanges, samplesFor } from './io/input-spec.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
 import { checkStatic, opsetOf, type StaticOptions, staticOptions } from './static/options.js';
-import { insideBounds, parametersOf, type QuantizationParameters } from './static/parameters.js';
+import { Overrides } from './static/overrides.js';
+import { insideBounds, type QuantizationParameters } from './static/parameters.js';
 import { type Plan, type PlanRules, planStatic, type ScaleGroup } from './static/plan.js';
 import { writeQOperators } from './static/qoperator.js';
+import { groupParameters } from './static/ranges.js';
 import { computedInFloat } from './static/weight-storage.js';
 import { StaticWriter } from './static/write.js';
 
@@ -36,17 +39,19 @@ export const staticScheme = definePass({
     const report = new ReportBuilder();
     checkStatic(given);
     // A model that takes raw bytes has its input's range from its type, and samples to fit.
-    const options = { ...given, ranges: { ...inputRanges(model), ...given.ranges } };
+    const pinned = Object.fromEntries(callers.calibration?.pinned ?? []);
+    const options = { ...given, ranges: { ...pinned, ...inputRanges(model), ...given.ranges } };
     const samples = callers.samples && samplesFor(model, callers.samples);
     const context = { ...callers, samples };
     checkPatterns(options.include, model.allNodes(), 'include');
     checkPatterns(options.exclude, model.allNodes(), 'exclude');
-    report.notes.push(...(await dropWeightInputs.run(model, {}, context)).notes);
-    report.notes.push(...(await raiseOpset(model, opsetOf(options), context)).notes);
-    const engine = requireEngine(context, 'static');
-    await inferShapes(engine, model);
+    checkPatterns(options.wide, model.allNodes(), 'wide');
+    const hash = callers.calibration && (await modelHash(model));
+    report.notes.push(...(await prepareStatic(model, options, context)));
+    if (hash) report.notes.push(...checkCalibration(callers.calibration!, model, hash));
     for (const name of Object.keys(given.ranges)) checkRangeName(model, name);
-    const { plan, parameters } = await calibratedPlan(model, options, context);
+    const overrides = new Overrides(model, options);
+    const { plan, parameters } = await calibratedPlan(model, options, overrides, context);
     for (const { node, reason } of plan.skipped) report.skip(node, reason);
     if (plan.compute.length === 0) return report;
     throwIfAborted(context.signal);
@@ -54,10 +59,17 @@ export const staticScheme = definePass({
     for (const name of Object.keys(given.ranges)) {
       if (!quantized.has(name)) report.note(`ranges: "${name}" is not quantized`);
     }
+    for (const { weight } of plan.compute) quantized.add(weight.source.name);
+    for (const pattern of overrides.idle((name) => quantized.has(name))) {
+      report.note(`overrides: nothing that "${pattern}" names is quantized`);
+    }
+    if (options.biasCorrection && !samples && callers.calibration) {
+      report.note('bias correction is off: it needs samples, and the calibration table has none');
+    }
     const means = options.biasCorrection
       ? await meansOf(model, plan, parameters, context)
       : new Map<string, ChannelMeans>();
-    await new StaticWriter(model, { plan, parameters, means, options }).write();
+    await new StaticWriter(model, { plan, parameters, means, options, overrides }).write();
     for (const { node, weight } of plan.compute) {
       report.change(
         node,
@@ -99,7 +111,28 @@ function writeFormat(
   return nodes;
 }
 
-function rulesOf(options: StaticOptions, standing: ReadonlySet<Node>): PlanRules {
+/**
+ * What the graph must be before a plan is made: constants known as such, operators of an opset
+ * that has the integers, all shapes. Gives remarks.
+ */
+export async function prepareStatic(
+  model: Model,
+  options: StaticOptions,
+  context: PassContext,
+): Promise<string[]> {
+  const dropped = await dropWeightInputs.run(model, {}, context);
+  const isWide = options.wide.length > 0 || new Overrides(model, options).bits > 8;
+  const opset = isWide ? 21 : opsetOf(options);
+  const raised = await raiseOpset(model, opset, context);
+  await inferShapes(requireEngine(context, 'static'), model);
+  return [...dropped.notes, ...raised.notes];
+}
+
+export function planRules(
+  options: StaticOptions,
+  overrides: Overrides,
+  standing: ReadonlySet<Node>,
+): PlanRules {
   const included = nodeMatcher(options.include);
   const excluded = nodeMatcher(options.exclude);
   return {
@@ -107,6 +140,8 @@ function rulesOf(options: StaticOptions, standing: ReadonlySet<Node>): PlanRules
     allowed(node) {
       if (excluded(node)) return 'excluded by the caller';
       if (options.include.length > 0 && !included(node)) return 'not included';
+      const kept = overrides.reasonFor(node);
+      if (kept) return kept;
       const role = integerRoles[node.op];
       return role?.kind === 'compute' && !options.matMul ? role.onRequest : undefined;
     },
@@ -179,14 +214,15 @@ async function meansOf(
 async function calibratedPlan(
   model: Model,
   options: StaticOptions,
+  overrides: Overrides,
   given: PassContext,
 ): Promise<{ plan: Plan; parameters: Map<ScaleGroup, QuantizationParameters> }> {
   const context = { ...given, statistics: given.statistics ?? new StatisticsCache() };
   const standing = new Set<Node>();
   for (;;) {
-    const plan = await planStatic(model, rulesOf(options, standing));
+    const plan = await planStatic(model, planRules(options, overrides, standing));
     if (plan.compute.length === 0) return { plan, parameters: new Map() };
-    const parameters = await calibrate(model, plan, options, context);
+    const parameters = await groupParameters(model, plan, options, overrides, context);
     const before = standing.size;
     for (const [clip, bounds] of plan.absorbed) {
       const group = plan.groups.get(clip.output())!;
@@ -196,42 +232,6 @@ async function calibratedPlan(
     }
     if (standing.size === before) return { plan, parameters };
   }
-}
-
-/** Scale and zero point of every group. */
-async function calibrate(
-  model: Model,
-  plan: Plan,
-  options: StaticOptions,
-  context: PassContext,
-): Promise<Map<ScaleGroup, QuantizationParameters>> {
-  const calibrator = calibratorNamed(options.calibrator);
-  const groups = new Set(plan.groups.values());
-  const fixedIn = ({ values }: ScaleGroup) =>
-    values.flatMap(({ name }) => options.ranges[name] ?? []);
-  const names = [...groups]
-    .filter((group) => fixedIn(group).length === 0)
-    .flatMap(({ sources }) => sources.map(({ name }) => name));
-  const statistics = await cachedStatistics(model, names, calibrator.histogram, context);
-  const { bits } = dataTypes[options.activations];
-  const rangeOf = (name: string): CalibratedRange => {
-    const seen = statistics.get(name);
-    // A value that was empty in every sample has no range; any scale will do.
-    if (!seen) return { min: 0, max: 0 };
-    const { symmetric, percentile } = options;
-    return calibrator.range(seen, { levels: 2 ** bits, symmetric, percentile });
-  };
-  const parameters = new Map<ScaleGroup, QuantizationParameters>();
-  for (const group of groups) {
-    const fixed = fixedIn(group);
-    const ranges = fixed.length > 0 ? fixed : group.sources.map(({ name }) => rangeOf(name));
-    const range = {
-      min: Math.min(...ranges.map(({ min }) => min)),
-      max: Math.max(...ranges.map(({ max }) => max)),
-    };
-    parameters.set(group, parametersOf(range, options.activations, options.symmetric));
-  }
-  return parameters;
 }
 
 function checkRangeName(model: Model, name: string): void {

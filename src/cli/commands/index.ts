@@ -29,6 +29,11 @@ export const commands: readonly LightCommand[] = Object.freeze([
     load: async () => (await import('./quantize.js')).quantizeCommand,
   },
   {
+    name: 'calibration',
+    summary: 'show what calibration found of every value, and pin ranges',
+    load: async () => (await import('./calibration.js')).calibrationCommand,
+  },
+  {
     name: 'evaluate',
     summary: 'measure accuracy on data, and agreement with the first model',
     load: async () => (await import('./evaluate.js')).evaluateCommand,

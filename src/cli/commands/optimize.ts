@@ -3,7 +3,7 @@
  */
 import * as z from 'zod/mini';
 import { defineCommand } from '../command.js';
-import { borderFields, dataFields, targetField } from '../fields.js';
+import { borderFields, dataFields, promiseFields, targetField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
@@ -15,22 +15,7 @@ export const optimizeOptions = z.object({
     z.enum(['latency', 'size', 'balanced']).check(meta('what the best candidate is best at')),
     'balanced',
   ),
-  maxDrop: z.optional(
-    z
-      .number()
-      .check(
-        z.minimum(0),
-        meta('most points of accuracy that may be lost; needs labels', { unit: 'points' }),
-      ),
-  ),
-  maxFlips: z.optional(
-    z
-      .number()
-      .check(z.minimum(0), meta('most percent of predictions that may change', { unit: 'points' })),
-  ),
-  minSnr: z.optional(
-    z.number().check(meta('least signal-to-noise ratio of the outputs', { unit: 'dB' })),
-  ),
+  ...promiseFields,
   output: z.optional(
     z
       .string()

@@ -4,8 +4,9 @@
 import * as z from 'zod/mini';
 import { calibratorNames } from '../../quantize/calibrate/calibrators.js';
 import { blockSizes, staticFormats, weightForms, weightTypes } from '../../quantize/names.js';
+import { activationTypes, overridesSchema } from '../../quantize/static/options.js';
 import { defineCommand } from '../command.js';
-import { borderFields, dataFields } from '../fields.js';
+import { borderFields, dataFields, promiseFields } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
@@ -32,8 +33,11 @@ export const schemeFields = {
   percentile: z.optional(
     z.number().check(meta('static: share inside the range, in percent', { placeholder: 'N' })),
   ),
-  activations: z.optional(
-    z.enum(['uint8', 'int8', 'uint16', 'int16']).check(meta('static: integers of activations')),
+  activations: z.optional(z.enum(activationTypes).check(meta('static: integers of activations'))),
+  wide: z.optional(
+    z
+      .array(z.string())
+      .check(meta('static: nodes whose activations get 16 bits: names, wildcards, op:Type')),
   ),
   weights: z.optional(
     z
@@ -61,6 +65,13 @@ export const schemeFields = {
   biasCorrection: z.optional(
     z.boolean().check(meta('static: take the mean error out of biases (the default)')),
   ),
+  overrides: z.optional(
+    overridesSchema.check(
+      meta('static: exceptions by value or weight name, as JSON or in the config file', {
+        placeholder: 'JSON',
+      }),
+    ),
+  ),
   strict: z.optional(z.boolean().check(meta('static: fail when a node misses its integer kernel'))),
   matMul: z.optional(z.boolean().check(meta('static: MatMul too; dynamic is as fast'))),
   form: z.optional(
@@ -78,6 +89,13 @@ export const schemeFields = {
   ),
 };
 
+const keepField = (description: string) =>
+  z.optional(
+    z
+      .union([z.literal('auto'), z.int().check(z.minimum(0))])
+      .check(meta(description, { placeholder: 'auto|N' })),
+  );
+
 export const quantizeOptions = z.object({
   scheme: z.enum(['static', 'dynamic', 'weight-only', 'float16']).check(meta('how to quantize')),
   ...dataFields,
@@ -94,6 +112,32 @@ export const quantizeOptions = z.object({
       .boolean()
       .check(meta('static: round weights up or down so that layer outputs change least; slow')),
     false,
+  ),
+  calibration: z.optional(
+    z.string().check(
+      meta('static: a calibration table in place of samples; without --data no bias correction', {
+        placeholder: 'FILE',
+      }),
+    ),
+  ),
+  saveCalibration: z.optional(
+    z.string().check(
+      meta('static: write what the samples showed of every value, for --calibration', {
+        placeholder: 'FILE',
+      }),
+    ),
+  ),
+  keepFloat: keepField(
+    'leave in float: the N worst nodes, or auto, the fewest that keep the limits',
+  ),
+  keepWide: keepField('static: the same with 16-bit activations in place of float'),
+  ...promiseFields,
+  report: z.optional(
+    z.string().check(
+      meta('measure the damage of every node and what leaving some in float buys; slow', {
+        placeholder: 'FILE',
+      }),
+    ),
   ),
   simplify: z._default(
     z.boolean().check(meta('simplify first, so that weights are found and norms are folded')),
@@ -132,6 +176,10 @@ export const quantizeCommand = defineCommand({
     {
       command: 'quantize llm.onnx --scheme weight-only --weights int4 --block-size 32',
       text: '4-bit weights, one scale per 32 of them',
+    },
+    {
+      command: 'quantize net.onnx --scheme static --data photos --keep-float auto --max-flips 1%',
+      text: 'as few nodes in float as the promise needs',
     },
     {
       command: "quantize net.onnx --scheme dynamic --exclude '/head/*'",

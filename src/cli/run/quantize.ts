@@ -8,19 +8,25 @@ import type { Dataset } from '../../data/dataset.js';
 import { repeatableFeeds } from '../../data/repeatable-feeds.js';
 import { splitDataset } from '../../data/split.js';
 import { checkTargets } from '../../disk/check-targets.js';
+import { writeFilesAtomic } from '../../disk/write-file.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
+import type { Model } from '../../graph/model.js';
 import { evaluate } from '../../measure/evaluate.js';
-import { saveModel } from '../../node.js';
+import { modelFiles } from '../../node.js';
 import { sizeOfSource } from '../../optimize/candidate.js';
 import { bordersAs } from '../../optimize/measuring.js';
-import { type Recipe, runRecipe } from '../../optimize/recipe.js';
-import type { PassContext } from '../../pass.js';
+import { type Recipe, type RecipeContext, runRecipe } from '../../optimize/recipe.js';
+import { type PassContext, passContext } from '../../pass.js';
+import { StatisticsCache } from '../../quantize/calibrate/cache.js';
+import { calibrate } from '../../quantize/calibrate/calibrate.js';
+import { type CalibrationTable, printCalibration } from '../../quantize/calibrate/table.js';
 import { schemes } from '../../quantize/index.js';
 import { formatBytes } from '../../report/format.js';
 import { latencyCells, qualityCells, qualityColumns } from '../../report/measurements.js';
 import { passReportText } from '../../report/pass-report.js';
 import { table } from '../../report/table.js';
+import { version } from '../../version.js';
 import type { CommandContext } from '../command.js';
 import { type quantizeOptions, schemeFields } from '../commands/quantize.js';
 import { isSlower, measureSpeed } from '../measured-speed.js';
@@ -34,6 +40,9 @@ import {
   usingEngine,
   usingModels,
 } from '../open.js';
+import { toJson } from '../output.js';
+import { readCalibration } from '../read-calibration.js';
+import { checkSearchOptions, searchNodes } from './quantize-search.js';
 
 type Context = CommandContext<z.output<typeof quantizeOptions>, { readonly model: string }>;
 
@@ -53,12 +62,22 @@ export async function run({
   );
   const own = schemeOptions(options);
   const recipe = await recipeOf(options, own);
+  const step = recipe.findIndex(({ pass }) => pass === scheme);
   refuseDataOptions(options);
+  checkSearchOptions(options);
+  checkCalibrationOptions(options);
+  const pathOf = (file: string | undefined) => (file === undefined ? [] : [resolve(cwd, file)]);
+  const extras = {
+    calibration: pathOf(options.saveCalibration),
+    report: pathOf(options.report),
+  };
   await usingModels([args.model], cwd, ([opened]) =>
     usingEngine('node', globals, async (engine) => {
       const { model, files } = opened!;
-      const write = { force: globals.force, inputs: inputFiles(files, options, cwd), signal };
-      await checkTargets([target], write);
+      const inputs = [...inputFiles(files, options, cwd), ...pathOf(options.calibration)];
+      const write = { force: globals.force, inputs, signal };
+      await checkTargets([target, ...extras.calibration, ...extras.report], write);
+      const given = options.calibration && (await readCalibration(options.calibration, cwd));
       const source = await modelSource(model);
       const original = { name: 'original', source };
       const context = { engine, signal, progress, seed: globals.seed };
@@ -68,8 +87,31 @@ export async function run({
         const split = dataset && calibrationSplit(dataset, options.samples, globals.seed);
         const samples: PassContext['samples'] =
           dataset && repeatableFeeds(dataset, ports, split!.calibrate);
-        const { model: result, reports } = await runRecipe(model, recipe, { ...context, samples });
-        const report = reports[recipe.findIndex(({ pass }) => pass === scheme)]!;
+        const statistics = new StatisticsCache();
+        const withSamples = {
+          ...passContext({ ...context, samples, statistics }),
+          firstSteps: new Map(),
+        };
+        const calibration =
+          given ||
+          (options.saveCalibration && (await tableOf(model, recipe, step, withSamples, dataset!)));
+        const passes = { ...withSamples, ...(calibration && { calibration }) };
+        const searched =
+          dataset &&
+          (await searchNodes(
+            {
+              ...{ model, original, recipe, step, dataset, engine, context: passes },
+              samples: { search: split!.calibrate, evaluate: split!.evaluate },
+            },
+            options,
+            output,
+          ));
+        const { model: result, reports } = await runRecipe(
+          model,
+          searched?.recipe ?? recipe,
+          passes,
+        );
+        const report = reports[step]!;
         const small = {
           name: scheme,
           source: await modelSource(result),
@@ -111,8 +153,20 @@ export async function run({
           );
         }
         if (report.changed.length === 0) output.warn(`${scheme} applies to no node of this model`);
-        const written = globals.dryRun ? [] : await saveModel(result, target, write);
-        output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${target}.`);
+        const texts = [
+          ...extras.calibration.map(
+            (path) => [path, printCalibration(calibration as CalibrationTable)] as const,
+          ),
+          ...extras.report.map((path) => [path, `${toJson(searched!.report)}\n`] as const),
+        ];
+        const all = [
+          ...texts.map(([path, text]) => ({ path, parts: [new TextEncoder().encode(text)] })),
+          ...(await modelFiles(result, target)),
+        ];
+        if (!globals.dryRun) await writeFilesAtomic(all, write);
+        const written = globals.dryRun ? [] : all.map(({ path }) => path);
+        const names = [target, ...texts.map(([path]) => path)].join(', ');
+        output.human(globals.dryRun ? `Would write ${names}.` : `Wrote ${names}.`);
         output.json({
           command: 'quantize',
           model: args.model,
@@ -122,12 +176,53 @@ export async function run({
           reports,
           evaluations,
           speed,
+          ...(searched && { kept: searched.kept, sensitivity: searched.report }),
         });
       };
       if (options.data === undefined) return apply(undefined);
       return usingData(options, ports, cwd, apply);
     }),
   );
+}
+
+/** Throws `usage` for flags of tables that contradict each other. */
+function checkCalibrationOptions({
+  scheme,
+  data,
+  calibration,
+  saveCalibration,
+}: Context['options']) {
+  const [flag] = [
+    ...(calibration === undefined ? [] : ['--calibration']),
+    ...(saveCalibration === undefined ? [] : ['--save-calibration']),
+  ];
+  if (flag && scheme !== 'static') {
+    throw new PareError('usage', `quantize: ${flag} is for static, not for ${scheme}`);
+  }
+  if (saveCalibration === undefined) return;
+  if (calibration !== undefined) {
+    throw new PareError('usage', 'quantize: a table is read or saved, not both', {
+      hint: 'pare calibration FILE --set NAME=MIN,MAX -o NEW changes one',
+    });
+  }
+  if (data === undefined) {
+    throw new PareError('usage', 'quantize: --save-calibration needs samples', {
+      hint: 'give --data PATH; labels are not needed',
+    });
+  }
+}
+
+/** What the samples show of the model that the scheme will get. */
+async function tableOf(
+  model: Model,
+  recipe: Recipe,
+  step: number,
+  context: PassContext & RecipeContext,
+  dataset: Dataset,
+): Promise<CalibrationTable> {
+  const before = await runRecipe(model, recipe.slice(0, step), context);
+  const data = await dataset.fingerprint();
+  return calibrate(before.model, recipe[step]!.options, context, { version, data });
 }
 
 /** The flags that were given, checked against what the scheme knows. */

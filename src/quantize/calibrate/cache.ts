@@ -8,6 +8,7 @@ import type { Tensor } from '../../onnx/tensor.js';
 import { type PassContext, requireEngine } from '../../pass.js';
 import type { ChannelMeans } from '../static/bias-correction.js';
 import { collectStatistics } from './collect.js';
+import { structureOf } from './model-hash.js';
 import type { ValueStatistics } from './statistics.js';
 
 interface Entry {
@@ -39,13 +40,27 @@ export class StatisticsCache {
   }
 }
 
-/** Throws `usage` when there is neither a cache that knows them nor samples. */
+/**
+ * What the calibration table of the context says, then what the cache knows, then from samples.
+ * Throws `usage` when all three are silent on a value.
+ */
 export async function cachedStatistics(
   model: Model,
   names: readonly string[],
   histograms: boolean,
   context: PassContext,
 ): Promise<ReadonlyMap<string, ValueStatistics>> {
+  const table = context.calibration?.values;
+  if (table) {
+    const given = new Map(
+      names.flatMap((name) => (table.has(name) ? [[name, table.get(name)!]] : [])),
+    );
+    const rest = names.filter((name) => !given.has(name));
+    if (rest.length === 0) return given;
+    if (!context.samples) throw notInTable(rest);
+    const { calibration: _, ...others } = context;
+    return new Map([...(await cachedStatistics(model, rest, histograms, others)), ...given]);
+  }
   const entry = context.statistics?.entryFor(model);
   const known = entry?.statistics;
   const missing = names.filter((name) => {
@@ -73,16 +88,14 @@ export async function cachedStatistics(
   return known;
 }
 
-/** Everything that the nodes are and how they hang together, but for large attributes. */
-function structureOf(model: Model): string {
-  const lines: string[] = [];
-  for (const node of model.graph.nodes) {
-    const attributes = Array.from(node.attributes, ([name, { value }]) =>
-      typeof value === 'object' && !Array.isArray(value) ? name : `${name}=${String(value)}`,
-    );
-    lines.push(
-      `${node.op}(${node.inputs.join(',')})=>${node.outputs.join(',')} ${attributes.join(' ')}`,
-    );
-  }
-  return lines.join('\n');
+function notInTable(names: readonly string[]): PareError {
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
+  const listed = names
+    .slice(0, 3)
+    .map((name) => `"${name}"`)
+    .join(', ');
+  return new PareError('usage', `the calibration table has nothing of ${listed}${more}`, {
+    tensor: names[0],
+    hint: 'it was made with other options or of another model: make it anew with --save-calibration, or give --data too',
+  });
 }

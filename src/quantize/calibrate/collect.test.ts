@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Engine, Feeds } from '../../engine/engine.js';
+import { hostTensor } from '../../engine/host-tensor.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { parseModel } from '../../graph/parse.js';
 import { createRandom } from '../../random.js';
@@ -43,37 +44,63 @@ const rowsOf = (seed: number, count: number, columns = 40) => {
 };
 
 describe('collectStatistics', () => {
-  test('the same for every order of the samples, and ranges for every chunking', async () => {
+  test('the same to the last bit for every order of the samples and every batching', async () => {
+    // Samples of a few widths, empty ones among them; only equal ones can share a run.
+    const widths = fc.array(fc.constantFrom(0, 1, 7, 40), { minLength: 1, maxLength: 8 });
     const property = fc.asyncProperty(
       fc.integer({ min: 1, max: 99 }),
-      fc.integer({ min: 1, max: 5 }),
-      async (seed, chunk) => {
-        const rows = rowsOf(seed, 6);
-        const single = await collect(rows.map((row) => feedsOf([row])));
-        const turned = await collect([...rows].reverse().map((row) => feedsOf([row])));
-        const chunks: Feeds[] = [];
-        for (let at = 0; at < rows.length; at += chunk) {
-          chunks.push(feedsOf(rows.slice(at, at + chunk)));
+      widths.filter((all) => all.some((width) => width > 0)),
+      fc.infiniteStream(fc.nat(4)),
+      async (seed, given, draws) => {
+        const samples = given.map((width, at) => rowsOf(100 * seed + at, 1, width)[0]!);
+        const single = await collect(samples.map((row) => feedsOf([row])));
+        const runs: Float32Array[][] = [];
+        // Turned around, sorted by width, and cut anywhere; a run may have no sample at all.
+        for (const row of [...samples].reverse().sort((a, b) => a.length - b.length)) {
+          const last = runs.at(-1);
+          if (last?.[0]?.length === row.length && draws.next().value > 1) last.push(row);
+          else runs.push([row]);
+          if (draws.next().value === 0) runs.push([]);
         }
-        const chunked = await collect(chunks);
-        for (const name of names) {
-          const { meanMin, meanMax, ...rest } = turned.get(name)!;
-          expect(single.get(name)).toMatchObject(rest);
-          // Sums of doubles: the last bits depend on the order.
-          expect(meanMin / single.get(name)!.meanMin || 1).toBeCloseTo(1, 12);
-          expect(meanMax / single.get(name)!.meanMax || 1).toBeCloseTo(1, 12);
-          const parts = chunked.get(name)!;
-          expect(parts.histogram).toEqual(rest.histogram);
-          for (const calibrator of calibrators.filter(({ name: n }) => n !== 'moving-average')) {
-            const options = { levels: 256, symmetric: false };
-            expect(calibrator.range(parts, options)).toEqual(
-              calibrator.range(single.get(name)!, options),
-            );
-          }
+        const batched = await collect(runs.map((rows) => feedsOf(rows)));
+        expect(batched).toEqual(single);
+        const [plain, plainBatched] = [
+          await collect(
+            samples.map((row) => feedsOf([row])),
+            false,
+          ),
+          await collect(
+            runs.map((rows) => feedsOf(rows)),
+            false,
+          ),
+        ];
+        expect(plainBatched).toEqual(plain);
+        const seen = [...single.values()];
+        for (const { range } of calibrators) {
+          const options = { levels: 256, symmetric: false };
+          expect([...batched.values()].map((each) => range(each, options))).toEqual(
+            seen.map((each) => range(each, options)),
+          );
         }
       },
     );
-    await fc.assert(property, { numRuns: 6 });
+    await fc.assert(property, { numRuns: 12 });
+  });
+
+  test('moving-average is the mean over samples, also of values with the batch inside', async () => {
+    const turned = parseModel(`main (float[N,2] x) => (float[2,N] t, float[2] y)
+      < int64[1] axes = {0} > { t = Transpose<perm = [1,0]>(x) y = ReduceSum<keepdims = 0>(x, axes) }`);
+    const run = { x: hostTensor('float', [3, 2], Float32Array.of(1, -2, 3, 5, 8, 4)) };
+    const found = await collectStatistics(turned, engine, ['t', 'y'], async function* () {
+      yield run;
+    });
+    expect(found.get('t')).toMatchObject({
+      samples: 3,
+      meanMin: (-2 + 3 + 4) / 3,
+      meanMax: 14 / 3,
+    });
+    // No batch axis: its range in the run stands for each of the three.
+    expect(found.get('y')).toMatchObject({ samples: 3, meanMin: 7, meanMax: 12 });
   });
 
   test('exact extremes, all elements, and bins where the values are', async () => {
@@ -89,7 +116,7 @@ describe('collectStatistics', () => {
       expect([elements, samples]).toEqual([5000, 5]);
       const { counts, zeros } = histogram!;
       expect(counts).toHaveLength(histogramBins);
-      expect(counts.reduce((sum, count) => sum + count, 0)).toBeCloseTo(5000, 6);
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBeCloseTo(5000, 2);
       expect(zeros).toBe(values.filter((value) => value === 0).length);
       // The share below a point is that of the values, to what one bin and float16 can tell.
       for (const at of [0.2, 0.5, 0.8]) {
@@ -129,12 +156,15 @@ describe('collectStatistics', () => {
   });
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY])('%s has no range', async (bad) => {
-    for (const at of [0, 17, 39]) {
-      const rows = rowsOf(2, 1);
-      rows[0]![at] = bad;
-      await expect(collect([feedsOf(rowsOf(1, 1)), feedsOf(rows)])).rejects.toThrow(
-        /^calibrate: "x" is NaN or infinite on /,
-      );
+    for (const histograms of [true, false]) {
+      for (const at of [0, 17, 39]) {
+        const rows = rowsOf(2, 1);
+        rows[0]![at] = bad;
+        const samples = [feedsOf(rowsOf(1, 1)), feedsOf(rows)];
+        await expect(collect(samples, histograms)).rejects.toThrow(
+          /^calibrate: "x" is NaN or infinite on sample 1, so it has no range/,
+        );
+      }
     }
   });
 

@@ -10,21 +10,34 @@
  * - counting inside the graph (ScatterElements, 20 ns per element): ten times as long;
  * - growing the histogram's range on the fly: bins depend on the order of the samples.
  */
-import type { Engine, Feeds, HostTensor } from '../../engine/engine.js';
+import type { Engine, Feeds } from '../../engine/engine.js';
 import { float32Of } from '../../engine/host-tensor.js';
 import { modelSource } from '../../engine/model-source.js';
+import { inferShapes } from '../../engine/shapes.js';
 import { PareError, throwIfAborted } from '../../errors.js';
 import { cloneModel } from '../../graph/clone.js';
 import type { Model } from '../../graph/model.js';
 import type { Value } from '../../graph/value.js';
-import { tensorType } from '../../graph/value-type.js';
-import { type DataType, dataTypes } from '../../onnx/data-type.js';
+import { type Dim, tensorType } from '../../graph/value-type.js';
 import { type Progress, silent } from '../../progress.js';
+import {
+  addExtremes,
+  addHalf,
+  addNaNProbe,
+  addSize,
+  batchDim,
+  type Extremes,
+  notFinite,
+  type Results,
+  type Run,
+  widen,
+} from './extremes.js';
 import { fitsHalf, HalfCounts } from './half-counts.js';
 import {
   addToHistogram,
   type Histogram,
   histogramBins,
+  storedCounts,
   type ValueStatistics,
 } from './statistics.js';
 
@@ -40,15 +53,6 @@ const bytesPerRun = 64e6;
 /** Most values that are counted together: 256 KiB of counts each. */
 const valuesPerRun = 128;
 
-interface Extremes {
-  min: number;
-  max: number;
-  sumMin: number;
-  sumMax: number;
-  samples: number;
-  elements: number;
-}
-
 /**
  * @param names float values of the main graph
  * @param samples called once per pass
@@ -63,12 +67,12 @@ export async function collectStatistics(
   samples: () => AsyncIterable<Feeds>,
   options: CollectOptions = {},
 ): Promise<Map<string, ValueStatistics>> {
-  const pass = new Passes(model, engine, samples, options);
   const statistics = new Map<string, ValueStatistics>();
   if (names.length === 0) return statistics;
+  const pass = new Passes(await withShapes(model, engine, names), engine, samples, options);
   const keep = (extremes: ReadonlyMap<string, Extremes>, histograms: Map<string, Histogram>) => {
     for (const [name, { min, max, sumMin, sumMax, samples: count, elements }] of extremes) {
-      const [meanMin, meanMax] = [sumMin / count, sumMax / count];
+      const [meanMin, meanMax] = [sumMin.mean(count), sumMax.mean(count)];
       const histogram = histograms.get(name);
       statistics.set(name, { min, max, meanMin, meanMax, samples: count, elements, histogram });
     }
@@ -85,6 +89,14 @@ export async function collectStatistics(
     keep(extremes, histograms);
   }
   return statistics;
+}
+
+/** The model, or a copy that knows the dims: they tell which axis of a value holds the samples. */
+async function withShapes(model: Model, engine: Engine, names: readonly string[]): Promise<Model> {
+  if (names.every((name) => model.graph.value(name).dims)) return model;
+  const copy = cloneModel(model);
+  await inferShapes(engine, copy);
+  return copy;
 }
 
 /** Values whose tensors come back together, in order, below the limits (or alone above them). */
@@ -107,8 +119,6 @@ function groupsOf(
   return groups;
 }
 
-type Results = Readonly<Record<string, HostTensor>>;
-
 /** The ways to go over the samples. */
 class Passes {
   readonly #model: Model;
@@ -116,6 +126,7 @@ class Passes {
   readonly #samples: () => AsyncIterable<Feeds>;
   readonly #progress: Progress;
   readonly #signal: AbortSignal | undefined;
+  readonly #batch: Dim;
 
   constructor(
     model: Model,
@@ -128,6 +139,14 @@ class Passes {
     this.#samples = samples;
     this.#progress = progress;
     this.#signal = signal;
+    this.#batch = batchDim(model);
+  }
+
+  /** Samples in one run: what it feeds along the batch axis. */
+  #samplesIn(feeds: Feeds): number {
+    if (this.#batch === undefined) return 1;
+    const input = this.#model.graph.inputs.find(({ initializer }) => !initializer)!;
+    return feeds[input.name]?.dims[0] ?? 1;
   }
 
   /** Elements of each value in the first sample. */
@@ -144,12 +163,17 @@ class Passes {
 
   async extremes(names: readonly string[]): Promise<Map<string, Extremes>> {
     const { probe, values } = this.#probe(names);
-    const ports = values.map((value) => ({ ...addReductions(value), size: addSize(value) }));
+    const ports = values.map((value) => ({
+      ...addExtremes(value, this.#batch),
+      size: addSize(value),
+      sum: addNaNProbe(value),
+    }));
     const extremes = new Map<string, Extremes>();
-    const fetches = ports.flatMap(({ min, max, size }) => [min, max, size]);
-    await this.#run(probe, fetches, this.#samples(), 'ranges', (results, sample) => {
+    const fetches = ports.flatMap(({ min, max, size, sum }) => [min, max, size, sum]);
+    await this.#run(probe, fetches, this.#samples(), 'ranges', (results, run) => {
       for (const port of ports) {
-        widen(extremes, port, results, Number(results[port.size]!.data[0]), sample);
+        if (Number.isNaN(float32Of(results[port.sum]!)[0])) throw notFinite(port.name, run);
+        widen(extremes, port, results, Number(results[port.size]!.data[0]), run);
       }
     });
     return extremes;
@@ -159,24 +183,24 @@ class Passes {
   async halves(names: readonly string[]) {
     const { probe, values } = this.#probe(names);
     const ports = values.map((value) => ({
-      ...addReductions(value),
-      codes: addOutput(value, 'Cast', { to: dataTypes.float16.code }, 'float16'),
+      ...addExtremes(value, this.#batch),
+      codes: addHalf(value),
       counts: new HalfCounts(),
     }));
     const extremes = new Map<string, Extremes>();
     const fetches = ports.flatMap(({ min, max, codes }) => [min, max, codes]);
-    await this.#run(probe, fetches, this.#samples(), 'histograms', (results, sample) => {
+    await this.#run(probe, fetches, this.#samples(), 'histograms', (results, run) => {
       for (const port of ports) {
         const codes = results[port.codes]!.data as Uint16Array;
-        widen(extremes, port, results, codes.length, sample);
+        widen(extremes, port, results, codes.length, run);
         port.counts.add(codes);
+        // A maximum may or may not see a NaN; the patterns do.
+        if (port.counts.hasNaN) throw notFinite(port.name, run);
       }
     });
     const histograms = new Map<string, Histogram>();
     for (const { name, counts } of ports) {
       const seen = extremes.get(name);
-      // A maximum may or may not see a NaN; the patterns do.
-      if (counts.hasNaN) throw notFinite(name);
       if (seen && fitsHalf(seen)) histograms.set(name, counts.histogram(seen.min, seen.max));
     }
     return { extremes, histograms };
@@ -204,7 +228,7 @@ class Passes {
       }
     });
     for (const { name, min, max, counts, zeros } of counted) {
-      histograms.set(name, { low: min, high: max, counts, zeros });
+      histograms.set(name, { low: min, high: max, counts: storedCounts(counts), zeros });
     }
   }
 
@@ -219,22 +243,25 @@ class Passes {
     fetches: readonly string[],
     samples: AsyncIterable<Feeds>,
     label: string,
-    take: (results: Results, sample: number) => void,
+    take: (results: Results, run: Run) => void,
   ): Promise<void> {
     const session = await this.#engine.createSession(await modelSource(probe));
     const task = this.#progress.task(`calibrate: ${label}`);
     let done = 0;
-    const finish = (results: Results) => {
-      take(results, done);
+    let first = 0;
+    const finish = ({ results, count }: { results: Results; count: number }) => {
+      take(results, { first, count });
+      first += count;
       task.update(++done);
     };
     try {
-      let running: Promise<Results> | undefined;
+      let running: Promise<{ results: Results; count: number }> | undefined;
       for await (const feeds of samples) {
         throwIfAborted(this.#signal);
         const previous = running;
         // The next run starts before the last one is counted: both threads stay busy.
-        running = session.run(feeds, fetches);
+        const count = this.#samplesIn(feeds);
+        running = session.run(feeds, fetches).then((results) => ({ results, count }));
         running.catch(() => {});
         if (previous) finish(await previous);
       }
@@ -255,71 +282,4 @@ async function* first<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
     yield item;
     return;
   }
-}
-
-interface ExtremesPort {
-  readonly name: string;
-  readonly min: string;
-  readonly max: string;
-}
-
-function widen(
-  extremes: Map<string, Extremes>,
-  { name, min: minName, max: maxName }: ExtremesPort,
-  results: Results,
-  size: number,
-  sample: number,
-): void {
-  if (size === 0) return;
-  const min = float32Of(results[minName]!)[0]!;
-  const max = float32Of(results[maxName]!)[0]!;
-  if (!Number.isFinite(min) || !Number.isFinite(max)) throw notFinite(name, sample);
-  const seen = extremes.get(name);
-  if (!seen) {
-    extremes.set(name, { min, max, sumMin: min, sumMax: max, samples: 1, elements: size });
-    return;
-  }
-  seen.min = Math.min(seen.min, min);
-  seen.max = Math.max(seen.max, max);
-  seen.sumMin += min;
-  seen.sumMax += max;
-  seen.samples++;
-  seen.elements += size;
-}
-
-function addReductions(value: Value): ExtremesPort {
-  return {
-    name: value.name,
-    min: addOutput(value, 'ReduceMin', { keepdims: 0 }, 'float', []),
-    max: addOutput(value, 'ReduceMax', { keepdims: 0 }, 'float', []),
-  };
-}
-
-function addSize(value: Value): string {
-  return addOutput(value, 'Size', {}, 'int64', []);
-}
-
-function addOutput(
-  value: Value,
-  opType: string,
-  attributes: Record<string, number>,
-  dataType: DataType,
-  dims?: readonly number[],
-): string {
-  const output = value.graph.addNode({ opType, inputs: [value], attributes }).output();
-  output.type = tensorType(dataType, dims);
-  value.graph.outputs.push(output);
-  return output.name;
-}
-
-function notFinite(name: string, sample?: number): PareError {
-  const where = sample === undefined ? 'some sample' : `sample ${sample}`;
-  return new PareError(
-    'invalid-model',
-    `calibrate: "${name}" is NaN or infinite on ${where}, so it has no range`,
-    {
-      tensor: name,
-      hint: 'exclude the nodes around it with --exclude, or check the preprocessing',
-    },
-  );
 }

@@ -5,7 +5,7 @@
  * at most an eighth of a step of 8-bit integers over any range that includes zero.
  */
 import { float16ToFloat32 } from '../../onnx/float16.js';
-import { type Histogram, histogramBins } from './statistics.js';
+import { type Histogram, histogramBins, storedCounts } from './statistics.js';
 
 const patterns = 2 ** 16;
 const infinity = 0x7c00;
@@ -57,7 +57,10 @@ export class HalfCounts {
 
   /** Whether a NaN was among the elements. */
   get hasNaN(): boolean {
-    return this.#counts.some((count, code) => count > 0 && (code & magnitude) > infinity);
+    for (let code = infinity + 1; code <= magnitude; code++) {
+      if (this.#counts[code]! > 0 || this.#counts[code | 0x8000]! > 0) return true;
+    }
+    return false;
   }
 
   /** Even bins between the exact extremes; a pattern stands for all numbers that round to it. */
@@ -68,7 +71,7 @@ export class HalfCounts {
       const count = total(code);
       if (count > 0 && (code & magnitude) < infinity) spread(counts, low, high, code, count);
     }
-    return { low, high, counts, zeros: total(0) + total(0x8000) };
+    return { low, high, counts: storedCounts(counts), zeros: total(0) + total(0x8000) };
   }
 
   #spill(): void {

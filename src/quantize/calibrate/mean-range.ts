@@ -1,6 +1,6 @@
 /**
  * The mean of the samples' extremes: what a moving average tends to, without its dependence on
- * the order of the samples.
+ * the order of the samples. A sample is an index of the batch axis, so batches do not matter either.
  */
 import type { Calibrator } from './calibrators.js';
 

@@ -17,7 +17,7 @@ export interface Histogram {
 export interface ValueStatistics {
   readonly min: number;
   readonly max: number;
-  /** Arithmetic means of the samples' own extremes. */
+  /** Arithmetic means of the samples' own extremes; a sample is an index of the batch axis. */
   readonly meanMin: number;
   readonly meanMax: number;
   readonly samples: number;
@@ -53,6 +53,14 @@ export function addToHistogram(
     counts[bin]!++;
   }
   return zeros;
+}
+
+/**
+ * Counts as they are stored: float32. What is calibrated at once and what is read from a table is
+ * the same to the last bit.
+ */
+export function storedCounts(counts: Float64Array): Float64Array {
+  return counts.map(Math.fround);
 }
 
 /** The middle of a bin. */

@@ -5,8 +5,9 @@
 import { dataTypes } from '../../onnx/data-type.js';
 import type { CalibratedRange } from '../calibrate/calibrators.js';
 import { roundHalfEven } from '../kernels.js';
+import type { activationTypes } from './options.js';
 
-export type ActivationType = 'uint8' | 'int8' | 'uint16' | 'int16';
+export type ActivationType = (typeof activationTypes)[number];
 
 export interface QuantizationParameters {
   readonly dataType: ActivationType;

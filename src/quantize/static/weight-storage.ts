@@ -7,7 +7,7 @@ import { hasIntegerKernel } from '../../ops/integer-kernels.js';
 import { weightInputs } from '../../ops/weights.js';
 import type { WeightFormat, WeightLayout } from '../integers.js';
 import { isSymmetric } from '../weight-types.js';
-import type { StaticOptions } from './options.js';
+import type { Override, StaticOptions } from './options.js';
 import type { ComputeNode, Plan } from './plan.js';
 
 export interface WeightStorage {
@@ -20,11 +20,13 @@ export interface WeightStorage {
 export function storageOf(
   { node, weight, axis }: ComputeNode,
   options: StaticOptions,
+  override: Override = {},
 ): WeightStorage {
-  const { weights: dataType, reduceRange, perChannel } = options;
+  const { weights: dataType, reduceRange } = options;
+  const { perChannel = options.perChannel, symmetric = options.weightSymmetric } = override;
   const format: WeightFormat = {
     dataType,
-    symmetric: isSymmetric(dataType, options.weightSymmetric),
+    symmetric: isSymmetric(dataType, symmetric),
     reduceRange,
   };
   const { dims } = weight;

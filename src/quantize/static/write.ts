@@ -23,6 +23,7 @@ import {
 import { scaleDims } from '../kernels.js';
 import { type ChannelMeans, meanShift } from './bias-correction.js';
 import type { StaticOptions } from './options.js';
+import type { Overrides } from './overrides.js';
 import type { QuantizationParameters } from './parameters.js';
 import type { ComputeNode, Plan, ScaleGroup } from './plan.js';
 import { storageOf } from './weight-storage.js';
@@ -34,6 +35,7 @@ export interface StaticInput {
   /** By value name, for the bias correction; a value without means keeps its biases. */
   readonly means: ReadonlyMap<string, ChannelMeans>;
   readonly options: StaticOptions;
+  readonly overrides: Overrides;
 }
 
 interface WeightCodes extends QuantizedWeight {
@@ -45,6 +47,7 @@ export class StaticWriter {
   readonly #graph: Graph;
   readonly #plan: Plan;
   readonly #options: StaticOptions;
+  readonly #overrides: Overrides;
   readonly #parameters: ReadonlyMap<ScaleGroup, QuantizationParameters>;
   readonly #means: ReadonlyMap<string, ChannelMeans>;
   readonly #shared = new Map<ScaleGroup, { scale: Value; zeroPoint: Value }>();
@@ -59,6 +62,7 @@ export class StaticWriter {
     this.#parameters = input.parameters;
     this.#means = input.means;
     this.#options = input.options;
+    this.#overrides = input.overrides;
   }
 
   async write(): Promise<void> {
@@ -124,7 +128,11 @@ export class StaticWriter {
 
   async #quantizeWeights(compute: ComputeNode): Promise<void> {
     const { node, role, weight, axis } = compute;
-    const { layout, format, integerBias } = storageOf(compute, this.#options);
+    const { layout, format, integerBias } = storageOf(
+      compute,
+      this.#options,
+      this.#overrides.ofWeight(weight),
+    );
     const factors = role.factors(node);
     const floats = scaled(await weight.read(), factors.weight);
     const activation = this.#dequantized.get(node.input(0))!;
@@ -142,8 +150,10 @@ export class StaticWriter {
       bias = Float32Array.from(shift, (shifted, channel) => (bias?.[channel] ?? 0) - shifted);
     }
     node.setInput(1, this.#dequantize(node, this.#storeWeight(weight, codes), layout));
-    if (bias && integerBias) this.#quantizeBias(node, bias, grid.scales, activation.scale);
-    else if (bias && bias !== given) this.#storeBias(node, bias);
+    if (bias && integerBias) {
+      const parameters = { scales: grid.scales, perChannel: layout.axis !== undefined };
+      this.#quantizeBias(node, bias, parameters, activation.scale);
+    } else if (bias && bias !== given) this.#storeBias(node, bias);
     for (const attribute of role.factorAttributes) node.removeAttribute(attribute);
   }
 
@@ -183,7 +193,7 @@ export class StaticWriter {
   #quantizeBias(
     node: Node,
     bias: Float32Array,
-    weightScales: Float32Array,
+    { scales: weightScales, perChannel }: { scales: Float32Array; perChannel: boolean },
     activationScale: number,
   ): void {
     const graph = this.#graph;
@@ -205,7 +215,7 @@ export class StaticWriter {
     const scales = Float32Array.from({ length: weightScales.length }, (_, channel) =>
       scaleAt(channel),
     );
-    const dims = weightScales.length === 1 && !this.#options.perChannel ? [] : [scales.length];
+    const dims = weightScales.length === 1 && !perChannel ? [] : [scales.length];
     const stored = graph.addInitializer(
       `${name}_quantized`,
       Tensor.of('int32', [bias.length], values),
