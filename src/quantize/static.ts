@@ -19,8 +19,11 @@ import { checkFusion } from './fusion.js';
 import { inputRanges, samplesFor } from './io/input-spec.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
 import { type StaticOptions, staticOptions } from './static/options.js';
+import { padChannels } from './static/pad-channels.js';
 import { insideBounds, parametersOf, type QuantizationParameters } from './static/parameters.js';
+import { fasterInFloat } from './static/placement.js';
 import { type Plan, type PlanRules, planStatic, type ScaleGroup } from './static/plan.js';
+import { convolveShortcuts } from './static/shortcut-conv.js';
 import { StaticWriter } from './static/write.js';
 
 /** @example await applyPass(model, staticScheme, {}, { engine, samples }) */
@@ -44,8 +47,13 @@ export const staticScheme = definePass({
     const engine = requireEngine(context, 'static');
     await inferShapes(engine, model);
     for (const name of Object.keys(given.ranges)) checkRangeName(model, name);
+    const { allowed } = rulesOf(options, new Set(), new Set());
+    const shortcuts = await convolveShortcuts(model, (node) => allowed(node) !== undefined);
     const { plan, parameters } = await calibratedPlan(model, options, context);
     for (const { node, reason } of plan.skipped) report.skip(node, reason);
+    for (const { conv, slice } of shortcuts) {
+      report.changed.push({ node: slice.label, op: slice.op, what: `part of the Conv ${conv.label}`, follows: true });
+    }
     if (plan.compute.length === 0) return report;
     throwIfAborted(context.signal);
     const quantized = new Set([...plan.groups.keys()].map(({ name }) => name));
@@ -56,6 +64,9 @@ export const staticScheme = definePass({
       ? await meansOf(model, plan, parameters, context)
       : new Map<string, ChannelMeans>();
     await new StaticWriter(model, { plan, parameters, means, options }).write();
+    for (const { node, from, to } of await padChannels(plan.compute, engine.target)) {
+      report.note(`${node.label}: ${from} input channels padded to ${to} for the fast kernel`);
+    }
     for (const { node, weight } of plan.compute) {
       report.change(
         node,
@@ -78,7 +89,11 @@ export const staticScheme = definePass({
   },
 });
 
-function rulesOf(options: StaticOptions, standing: ReadonlySet<Node>): PlanRules {
+function rulesOf(
+  options: StaticOptions,
+  standing: ReadonlySet<Node>,
+  slow: ReadonlySet<Node>,
+): PlanRules {
   const included = nodeMatcher(options.include);
   const excluded = nodeMatcher(options.exclude);
   return {
@@ -86,6 +101,7 @@ function rulesOf(options: StaticOptions, standing: ReadonlySet<Node>): PlanRules
     allowed(node) {
       if (excluded(node)) return 'excluded by the caller';
       if (options.include.length > 0 && !included(node)) return 'not included';
+      if (slow.has(node)) return 'float is faster here by estimate (option placement)';
       const role = integerRoles[node.op];
       return role?.kind === 'compute' && !options.matMul ? role.onRequest : undefined;
     },
@@ -162,8 +178,15 @@ async function calibratedPlan(
 ): Promise<{ plan: Plan; parameters: Map<ScaleGroup, QuantizationParameters> }> {
   const context = { ...given, statistics: given.statistics ?? new StatisticsCache() };
   const standing = new Set<Node>();
+  const everywhere = await planStatic(model, rulesOf(options, standing, new Set()));
+  const isByte = dataTypes[options.activations].bits === 8;
+  const target = requireEngine(given, 'static').target;
+  const slow =
+    options.placement === 'fast' && isByte
+      ? fasterInFloat(model, everywhere, target)
+      : new Set<Node>();
   for (;;) {
-    const plan = await planStatic(model, rulesOf(options, standing));
+    const plan = await planStatic(model, rulesOf(options, standing, slow));
     if (plan.compute.length === 0) return { plan, parameters: new Map() };
     const parameters = await calibrate(model, plan, options, context);
     const before = standing.size;

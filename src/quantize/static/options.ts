@@ -26,6 +26,8 @@ export const staticOptions = z.object({
   reduceRange: z._default(z.boolean(), false),
   /** MatMul by static integers too; dynamic ones are as fast and more accurate. */
   matMul: z._default(z.boolean(), false),
+  /** Float where integers would be slower, by estimate for the target; or integers everywhere. */
+  placement: z._default(z.enum(['fast', 'all']), 'fast'),
   /** Take the shift that rounding and clipping cause out of the biases; needs one more pass. */
   biasCorrection: z._default(z.boolean(), true),
   /** Read the runtime's own graph back, and report what did not become an integer kernel. */
