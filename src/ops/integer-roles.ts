@@ -41,6 +41,8 @@ export interface ComputeRole {
   readonly floatOutput: boolean;
   /** Another scheme serves it as well, so it takes part on request only; says why. */
   readonly onRequest?: string;
+  /** False where the operator has no input for a bias. Default true. */
+  readonly takesBias?: boolean;
   /** Axis of the output channels in the weight, undefined when the node does not fit. */
   weightAxis(node: Node, rank: number): number | undefined;
   /** Axis of the channels in the activation. */
@@ -87,7 +89,8 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
     kind: 'compute',
     // Without a Q the kernel still gives float, but a bias Add behind it would undo the fusion.
     floatOutput: false,
-    onRequest: 'static MatMul is off: dynamic is as fast and more accurate (option matMul)',
+    takesBias: false,
+    onRequest: 'MatMul by calibrated ranges is off (option matMul)',
     weightAxis: (_node, rank) => (rank === 2 ? 1 : undefined),
     inputAxis: (rank) => rank - 1,
     groups: () => 1,

@@ -27,7 +27,8 @@ const simplified = { pass: 'simplify', options: {} } as const;
 const dynamic = (options: Record<string, unknown> = {}) => ({ pass: 'dynamic', options });
 const storage = (options: Record<string, unknown>) => ({ pass: 'weight-only', options });
 
-const staticInt8 = { pass: 'static', options: {} } as const;
+// What becomes of MatMul is decided by the candidates, and which nodes stay float by measuring.
+const staticInt8 = { pass: 'static', options: { matMul: 'float' } } as const;
 
 const baseline: CandidateSpec = {
   name: 'simplify',

@@ -18,6 +18,7 @@ import { type CalibratedRange, calibratorNamed } from './calibrate/calibrators.j
 import { checkFusion } from './fusion.js';
 import { inputRanges, samplesFor } from './io/input-spec.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
+import { findProducts, quantizeProducts, whyNotDynamic } from './static/dynamic-products.js';
 import { type StaticOptions, staticOptions } from './static/options.js';
 import { padChannels } from './static/pad-channels.js';
 import { insideBounds, parametersOf, type QuantizationParameters } from './static/parameters.js';
@@ -50,11 +51,20 @@ export const staticScheme = definePass({
     const { allowed } = rulesOf(options, new Set(), new Set());
     const shortcuts = await convolveShortcuts(model, (node) => allowed(node) !== undefined);
     const { plan, parameters } = await calibratedPlan(model, options, context);
-    for (const { node, reason } of plan.skipped) report.skip(node, reason);
-    for (const { conv, slice } of shortcuts) {
-      report.changed.push({ node: slice.label, op: slice.op, what: `part of the Conv ${conv.label}`, follows: true });
+    const products = await productsOf(model, options, context);
+    const dynamic = new Set(products.harmless);
+    for (const { node, reason } of plan.skipped) {
+      if (!dynamic.has(node.label)) report.skip(node, products.left.get(node.label) ?? reason);
     }
-    if (plan.compute.length === 0) return report;
+    for (const { conv, slice } of shortcuts) {
+      report.changed.push({
+        node: slice.label,
+        op: slice.op,
+        what: `part of the Conv ${conv.label}`,
+        follows: true,
+      });
+    }
+    if (plan.compute.length === 0 && dynamic.size === 0) return report;
     throwIfAborted(context.signal);
     const quantized = new Set([...plan.groups.keys()].map(({ name }) => name));
     for (const name of Object.keys(given.ranges)) {
@@ -67,6 +77,9 @@ export const staticScheme = definePass({
     for (const { node, from, to } of await padChannels(plan.compute, engine.target)) {
       report.note(`${node.label}: ${from} input channels padded to ${to} for the fast kernel`);
     }
+    report.changed.push(
+      ...(await quantizeProducts(model, products.harmless, options, context)).changed,
+    );
     for (const { node, weight } of plan.compute) {
       report.change(
         node,
@@ -89,6 +102,35 @@ export const staticScheme = definePass({
   },
 });
 
+const harmfulText = (snr: number) =>
+  `it would disturb the outputs: SNR ${snr.toFixed(1)} dB with this product alone in integers`;
+
+/** The matrix products that get their activations quantized in every run. */
+async function productsOf(
+  model: Model,
+  options: StaticOptions,
+  context: PassContext,
+): Promise<{ harmless: readonly string[]; left: ReadonlyMap<string, string> }> {
+  const left = new Map<string, string>();
+  if (options.matMul !== 'dynamic' || dataTypes[options.activations].bits !== 8) {
+    return { harmless: [], left };
+  }
+  // Asked without the rule that leaves them to this option.
+  const { allowed } = rulesOf({ ...options, matMul: 'static' }, new Set(), new Set());
+  const { target } = requireEngine(context, 'static');
+  const labels: string[] = [];
+  for (const node of model.graph.nodes) {
+    const role = integerRoles[node.op];
+    if (role?.kind !== 'compute' || !role.onRequest || allowed(node) !== undefined) continue;
+    const whyNot = await whyNotDynamic(node, target, options.placement === 'all');
+    if (whyNot) left.set(node.label, whyNot);
+    else labels.push(node.label);
+  }
+  const { harmless, harmful } = await findProducts(model, labels, options, context);
+  for (const [label, snr] of harmful) left.set(label, harmfulText(snr));
+  return { harmless, left };
+}
+
 function rulesOf(
   options: StaticOptions,
   standing: ReadonlySet<Node>,
@@ -103,7 +145,7 @@ function rulesOf(
       if (options.include.length > 0 && !included(node)) return 'not included';
       if (slow.has(node)) return 'float is faster here by estimate (option placement)';
       const role = integerRoles[node.op];
-      return role?.kind === 'compute' && !options.matMul ? role.onRequest : undefined;
+      return role?.kind === 'compute' && options.matMul !== 'static' ? role.onRequest : undefined;
     },
   };
 }

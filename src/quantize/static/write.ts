@@ -132,7 +132,7 @@ export class StaticWriter {
     let bias = given && scaled(given, factors.bias);
     if (bias) makeRoomForBias(scales, bias, activation.scale, isSilent(floats, layout));
     const values = quantizeWithScales(floats, layout, scales, limit);
-    const means = this.#means.get(activation.name);
+    const means = role.takesBias === false ? undefined : this.#means.get(activation.name);
     if (means) {
       const quantized = dequantizeWeight({ values, scales, zeroPoint: 0 }, layout);
       const weights = { float: floats, quantized };
