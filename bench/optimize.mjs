@@ -33,6 +33,13 @@ const cases = {
     'cifar10-test-3000.npz',
     { layout: 'NCHW', scale: unit, ...imagenet },
   ],
+  resnet8: ['resnet8_cifar10.onnx', 'cifar10-test-3000.npz', { layout: 'NCHW', scale: 1 }],
+  vww: ['vww_mobilenetv1_025_96.onnx', 'vww-400.npz', { layout: 'NCHW', scale: unit }],
+  kws: [
+    'kws_dscnn_fp32_bn.onnx',
+    'kws-mfcc.npz',
+    { mean: 83, std: 1 / 0.5847029089927673, shape: [1, 49, 10] },
+  ],
 };
 const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const temp = mkdtempSync(join(tmpdir(), 'pare-bench-'));
@@ -88,6 +95,10 @@ try {
       ]);
     }
     if (optimized.evaluation.drop.points > promise.maxDrop) failures++;
+    if (optimized.bench.speedUp?.interval?.[1] < 1) {
+      failures++;
+      console.error(`${name}: slower than float`);
+    }
   }
 } finally {
   rmSync(temp, { recursive: true, force: true });

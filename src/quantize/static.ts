@@ -10,6 +10,7 @@ import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
 import { raiseOpset } from '../graph/opset/upgrade.js';
 import { dataTypes } from '../onnx/data-type.js';
+import { hasIntegerKernel } from '../ops/integer-kernels.js';
 import { integerRoles } from '../ops/integer-roles.js';
 import { definePass, type PassContext, ReportBuilder, requireEngine } from '../pass.js';
 import { checkPatterns, nodeMatcher } from '../pattern.js';
@@ -20,12 +21,16 @@ import { checkCalibration } from './calibrate/table.js';
 import { checkFusion } from './fusion.js';
 import { inputRanges, samplesFor } from './io/input-spec.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
+import { findProducts, quantizeProducts, whyNotDynamic } from './static/dynamic-products.js';
 import { checkStatic, opsetOf, type StaticOptions, staticOptions } from './static/options.js';
 import { Overrides } from './static/overrides.js';
+import { padChannels } from './static/pad-channels.js';
 import { insideBounds, type QuantizationParameters } from './static/parameters.js';
+import { fasterInFloat } from './static/placement.js';
 import { type Plan, type PlanRules, planStatic, type ScaleGroup } from './static/plan.js';
 import { writeQOperators } from './static/qoperator.js';
 import { groupParameters } from './static/ranges.js';
+import { convolveShortcuts } from './static/shortcut-conv.js';
 import { computedInFloat } from './static/weight-storage.js';
 import { StaticWriter } from './static/write.js';
 
@@ -51,9 +56,23 @@ export const staticScheme = definePass({
     if (hash) report.notes.push(...checkCalibration(callers.calibration!, model, hash));
     for (const name of Object.keys(given.ranges)) checkRangeName(model, name);
     const overrides = new Overrides(model, options);
+    const { allowed } = planRules(options, overrides, new Set());
+    const shortcuts = await convolveShortcuts(model, (node) => allowed(node) !== undefined);
     const { plan, parameters } = await calibratedPlan(model, options, overrides, context);
-    for (const { node, reason } of plan.skipped) report.skip(node, reason);
-    if (plan.compute.length === 0) return report;
+    const products = await productsOf(model, options, overrides, context);
+    const dynamic = new Set(products.harmless);
+    for (const { node, reason } of plan.skipped) {
+      if (!dynamic.has(node.label)) report.skip(node, products.left.get(node.label) ?? reason);
+    }
+    for (const { conv, slice } of shortcuts) {
+      report.changed.push({
+        node: slice.label,
+        op: slice.op,
+        what: `part of the Conv ${conv.label}`,
+        follows: true,
+      });
+    }
+    if (plan.compute.length === 0 && dynamic.size === 0) return report;
     throwIfAborted(context.signal);
     const quantized = new Set([...plan.groups.keys()].map(({ name }) => name));
     for (const name of Object.keys(given.ranges)) {
@@ -70,6 +89,12 @@ export const staticScheme = definePass({
       ? await meansOf(model, plan, parameters, context)
       : new Map<string, ChannelMeans>();
     await new StaticWriter(model, { plan, parameters, means, options, overrides }).write();
+    for (const { node, from, to } of await padChannels(plan.compute, requireEngine(context, 'static').target)) {
+      report.note(`${node.label}: ${from} input channels padded to ${to} for the fast kernel`);
+    }
+    report.changed.push(
+      ...(await quantizeProducts(model, products.harmless, options, context)).changed,
+    );
     for (const { node, weight } of plan.compute) {
       report.change(
         node,
@@ -128,10 +153,41 @@ export async function prepareStatic(
   return [...dropped.notes, ...raised.notes];
 }
 
+const harmfulText = (snr: number) =>
+  `it would disturb the outputs: SNR ${snr.toFixed(1)} dB with this product alone in integers`;
+
+/** The matrix products that get their activations quantized in every run. */
+async function productsOf(
+  model: Model,
+  options: StaticOptions,
+  overrides: Overrides,
+  context: PassContext,
+): Promise<{ harmless: readonly string[]; left: ReadonlyMap<string, string> }> {
+  const left = new Map<string, string>();
+  if (options.matMul !== 'dynamic' || !hasIntegerKernel(options.activations, options.weights)) {
+    return { harmless: [], left };
+  }
+  // Asked without the rule that leaves them to this option.
+  const { allowed } = planRules({ ...options, matMul: 'static' }, overrides, new Set());
+  const { target } = requireEngine(context, 'static');
+  const labels: string[] = [];
+  for (const node of model.graph.nodes) {
+    const role = integerRoles[node.op];
+    if (role?.kind !== 'compute' || !role.onRequest || allowed(node) !== undefined) continue;
+    const whyNot = await whyNotDynamic(node, target, options.placement === 'all');
+    if (whyNot) left.set(node.label, whyNot);
+    else labels.push(node.label);
+  }
+  const { harmless, harmful } = await findProducts(model, labels, options, context);
+  for (const [label, snr] of harmful) left.set(label, harmfulText(snr));
+  return { harmless, left };
+}
+
 export function planRules(
   options: StaticOptions,
   overrides: Overrides,
   standing: ReadonlySet<Node>,
+  slow: ReadonlySet<Node> = new Set(),
 ): PlanRules {
   const included = nodeMatcher(options.include);
   const excluded = nodeMatcher(options.exclude);
@@ -142,8 +198,9 @@ export function planRules(
       if (options.include.length > 0 && !included(node)) return 'not included';
       const kept = overrides.reasonFor(node);
       if (kept) return kept;
+      if (slow.has(node)) return 'float is faster here by estimate (option placement)';
       const role = integerRoles[node.op];
-      return role?.kind === 'compute' && !options.matMul ? role.onRequest : undefined;
+      return role?.kind === 'compute' && options.matMul !== 'static' ? role.onRequest : undefined;
     },
   };
 }
@@ -194,7 +251,7 @@ async function meansOf(
     const value = node.input(0);
     const rank = value.dims?.length;
     // Without a rank the channels cannot be told; such a node keeps its bias.
-    if (rank === undefined || role.withoutBias) continue;
+    if (rank === undefined || role.takesBias === false) continue;
     const found = parameters.get(plan.groups.get(value)!)!;
     requests.set(value.name, {
       name: value.name,
@@ -219,8 +276,16 @@ async function calibratedPlan(
 ): Promise<{ plan: Plan; parameters: Map<ScaleGroup, QuantizationParameters> }> {
   const context = { ...given, statistics: given.statistics ?? new StatisticsCache() };
   const standing = new Set<Node>();
+  const everywhere = await planStatic(model, planRules(options, overrides, standing));
+  // What no integer kernel takes is computed in float anyway, and quantized for its size.
+  const pays = hasIntegerKernel(options.activations, options.weights);
+  const target = requireEngine(given, 'static').target;
+  const slow =
+    options.placement === 'fast' && pays
+      ? fasterInFloat(model, everywhere, target)
+      : new Set<Node>();
   for (;;) {
-    const plan = await planStatic(model, planRules(options, overrides, standing));
+    const plan = await planStatic(model, planRules(options, overrides, standing, slow));
     if (plan.compute.length === 0) return { plan, parameters: new Map() };
     const parameters = await groupParameters(model, plan, options, overrides, context);
     const before = standing.size;

@@ -37,7 +37,8 @@ export async function randomSamples(
   return Array.from({ length: count }, (_, seed) => randomFeeds(inputs, { seed, dims }));
 }
 
-/** The quantized model, after the checks that hold for every model. */
+/** The quantized model, after the checks that hold for every model. Integers everywhere: the
+ * models of tests are so small that float would be faster. */
 export async function quantizeStatic(
   engine: Engine,
   text: string | Model,
@@ -49,7 +50,8 @@ export async function quantizeStatic(
   const before = await printModel(model, { weights: 'full' });
   const feeds = samples ?? (await randomSamples(engine, model));
   const given = { engine, samples: samplesOf(feeds), ...context };
-  const { model: small, report } = await applyPass(model, staticScheme, options, given);
+  const everywhere = { placement: 'all' as const, ...options };
+  const { model: small, report } = await applyPass(model, staticScheme, everywhere, given);
   expect(await printModel(model, { weights: 'full' }), 'the model given').toBe(before);
   for (const port of ['inputs', 'outputs'] as const) {
     expect(small.graph[port].map(({ name }) => name)).toEqual(

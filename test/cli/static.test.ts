@@ -16,7 +16,8 @@ test('static quantization keeps the digits apart and makes the same file with on
   expect(one.code, one.stderr).toBe(0);
   const { report, sizes, evaluations } = documentOf(one);
   const chosen = report.changed.filter(({ follows }: { follows?: true }) => !follows);
-  expect(chosen.map(({ op }: { op: string }) => op)).toEqual(['Conv', 'Conv', 'Gemm', 'Gemm']);
+  // The first Conv has one input channel on the largest map: float is faster there.
+  expect(chosen.map(({ op }: { op: string }) => op)).toEqual(['Conv', 'Gemm', 'Gemm']);
   expect(sizes.after).toBeLessThan(0.3 * sizes.before);
   expect(evaluations[1].drop.points).toBeLessThanOrEqual(1);
   expect(evaluations[1].outputs[0].agreement.snrDb).toBeGreaterThan(30);

@@ -73,7 +73,12 @@ export const schemeFields = {
     ),
   ),
   strict: z.optional(z.boolean().check(meta('static: fail when a node misses its integer kernel'))),
-  matMul: z.optional(z.boolean().check(meta('static: MatMul too; dynamic is as fast'))),
+  matMul: z.optional(
+    z.enum(['dynamic', 'static', 'float']).check(meta('static: what becomes of MatMul')),
+  ),
+  placement: z.optional(
+    z.enum(['fast', 'all']).check(meta('static: float where that is faster, or integers in all')),
+  ),
   form: z.optional(
     z
       .enum(weightForms)

@@ -88,8 +88,13 @@ export const staticOptions = z.object({
   perChannel: z._default(z.boolean(), true),
   /** Weights in 7 bits, for x64 CPUs without VNNI, whose 16-bit sums saturate. */
   reduceRange: z._default(z.boolean(), false),
-  /** MatMul by static integers too; dynamic ones are as fast and more accurate. */
-  matMul: z._default(z.boolean(), false),
+  /**
+   * MatMul by a constant: activations quantized in every run where the outputs bear it, or by
+   * calibrated ranges like Conv, or not at all.
+   */
+  matMul: z._default(z.enum(['dynamic', 'static', 'float']), 'dynamic'),
+  /** Float where integers would be slower, by estimate for the target; or integers everywhere. */
+  placement: z._default(z.enum(['fast', 'all']), 'fast'),
   /** Take the shift that rounding and clipping cause out of the biases; needs one more pass. */
   biasCorrection: z._default(z.boolean(), true),
   /** Read the runtime's own graph back, and report what did not become an integer kernel. */

@@ -155,6 +155,9 @@ class Region {
         return `its constant input "${value}" is float`;
       }
       if (!this.#isQuantized(value)) return `its input "${value}" is float`;
+      if (role.kind === 'carry' && role.onlyBehindIntegers && !this.#isFromIntegers(value)) {
+        return `${node.op} is slow in integers behind float`;
+      }
     }
     return undefined;
   }
@@ -164,10 +167,11 @@ class Region {
    * that will be absorbed, or a compute node takes it.
    */
   #isQuantized(value: Value): boolean {
-    const { producer } = value;
-    if ([...value.users].some((user) => this.#compute.has(user) && user.inputs[0] === value)) {
-      return true;
-    }
+    const isComputedWith = (user: Node) => this.#compute.has(user) && user.inputs[0] === value;
+    return [...value.users].some(isComputedWith) || this.#isFromIntegers(value);
+  }
+
+  #isFromIntegers({ producer }: Value): boolean {
     if (!producer) return false;
     return this.nodes.has(producer) || this.absorbedBy(producer) !== undefined;
   }

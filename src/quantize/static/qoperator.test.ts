@@ -148,7 +148,7 @@ describe('the integers of the pairs, in one operator', () => {
         float[6,6] hw = normal(seed=8) >
       { ${conv('a', 'x', 'p')} [relu] q = Relu(p) [pool] g = GlobalAveragePool(q) [flat] f = Flatten(g)
         [g] h = Gemm<alpha = 0.5>(f, gw, gb) [r] i = Relu(h) [m] y = MatMul(i, mw) [z] z = Gemm<transB = 1>(i, hw) }`;
-    const { small } = await expectSame(text, { matMul: true, ...options });
+    const { small } = await expectSame(text, { matMul: 'static', ...options });
     expect(inside(small)).toEqual({
       QLinearConv: 1,
       QLinearGlobalAveragePool: 1,

@@ -36,7 +36,7 @@ describe.each(integerWeightTypes)('%s weights', (weights) => {
     { weightSymmetric: other, perChannel: eight },
     { activations: 'uint16' },
   ] as StaticInput[])('%j', async (options) => {
-    const given = { weights, matMul: true, ...options };
+    const given = { weights, matMul: 'static', ...options };
     const { model, small, feeds, report } = await quantizeStatic(engine, net, given);
     const four = weights.endsWith('4');
     await expectClose(engine, model, small, feeds[0]!, four ? (options.perChannel ? 10 : 4) : 22);
@@ -55,7 +55,7 @@ describe.each(integerWeightTypes)('%s weights', (weights) => {
 });
 
 test('int4 in blocks: Gemm and MatMul have them, Conv keeps its channels', async () => {
-  const options = { weights: 'int4', blockSize: 16, matMul: true } as const;
+  const options = { weights: 'int4', blockSize: 16, matMul: 'static' } as const;
   const { model, small, feeds, report } = await quantizeStatic(engine, net, options);
   await expectClose(engine, model, small, feeds[0]!, 10);
   const scales = small.graph.initializers.filter(({ name }) => /^[abgf]w_scale$/.test(name));

@@ -143,7 +143,7 @@ export class StaticWriter {
       makeRoomForBias(grid.scales, bias, activation.scale, isSilent(floats, layout));
     }
     const codes = { ...grid, values: quantizeOnGrid(floats, layout, format, grid), layout, format };
-    const means = role.withoutBias ? undefined : this.#means.get(activation.name);
+    const means = role.takesBias === false ? undefined : this.#means.get(activation.name);
     if (means) {
       const weights = { float: floats, quantized: dequantizeWeight(codes, layout) };
       const shift = meanShift(weights, weight.dims, axis, role.groups(node), means);
