@@ -36,7 +36,7 @@ describe.each(integerWeightTypes)('%s weights', (weights) => {
     { weightSymmetric: other, perChannel: eight },
     { activations: 'uint16' },
   ] as StaticInput[])('%j', async (options) => {
-    const given = { weights, matMul: 'static', ...options };
+    const given = { weights, matMul: 'static' as const, ...options };
     const { model, small, feeds, report } = await quantizeStatic(engine, net, given);
     const four = weights.endsWith('4');
     await expectClose(engine, model, small, feeds[0]!, four ? (options.perChannel ? 10 : 4) : 22);
