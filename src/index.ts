@@ -64,6 +64,6 @@ export {
   printCalibration,
 } from './quantize/calibrate/table.js';
 export { quantize, schemes } from './quantize/index.js';
-export type { Override } from './quantize/static/options.js';
+export type { Override } from './quantize/static/override-schema.js';
 export { simplifications, simplify } from './simplify/index.js';
 export { version } from './version.js';

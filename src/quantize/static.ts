@@ -89,7 +89,10 @@ export const staticScheme = definePass({
       ? await meansOf(model, plan, parameters, context)
       : new Map<string, ChannelMeans>();
     await new StaticWriter(model, { plan, parameters, means, options, overrides }).write();
-    for (const { node, from, to } of await padChannels(plan.compute, requireEngine(context, 'static').target)) {
+    for (const { node, from, to } of await padChannels(
+      plan.compute,
+      requireEngine(context, 'static').target,
+    )) {
       report.note(`${node.label}: ${from} input channels padded to ${to} for the fast kernel`);
     }
     report.changed.push(

@@ -22,7 +22,7 @@ const libraries = /^node_modules\/(zod|commander)\//;
 
 /** The definition of a command, and the names of calibrators, formats and rewrites in it. */
 const definition =
-  /^dist\/(cli\/commands\/[\w-]+|quantize\/(calibrate\/[\w-]+|names)|simplify\/names)\.js$/;
+  /^dist\/(cli\/commands\/[\w-]+|quantize\/(calibrate\/[\w-]+|names|static\/override-schema)|simplify\/names)\.js$/;
 
 let runs = 0;
 

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod/mini';
 import { calibratorNames } from '../../quantize/calibrate/calibrators.js';
-import { activationTypes } from '../../quantize/static/options.js';
+import { activationTypes } from '../../quantize/static/override-schema.js';
 import { defineCommand } from '../command.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });

@@ -4,7 +4,7 @@
 import * as z from 'zod/mini';
 import { calibratorNames } from '../../quantize/calibrate/calibrators.js';
 import { blockSizes, staticFormats, weightForms, weightTypes } from '../../quantize/names.js';
-import { activationTypes, overridesSchema } from '../../quantize/static/options.js';
+import { activationTypes, overridesSchema } from '../../quantize/static/override-schema.js';
 import { defineCommand } from '../command.js';
 import { borderFields, dataFields, promiseFields } from '../fields.js';
 

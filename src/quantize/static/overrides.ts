@@ -11,7 +11,8 @@ import { dataTypes } from '../../onnx/data-type.js';
 import { constantViews } from '../../ops/constant-views.js';
 import { isNamedBy } from '../../pattern.js';
 import type { FoundWeight } from '../find-weight.js';
-import type { Override, StaticOptions } from './options.js';
+import type { StaticOptions } from './options.js';
+import type { Override } from './override-schema.js';
 import { integerRange } from './parameters.js';
 import type { ScaleGroup } from './plan.js';
 

@@ -5,7 +5,7 @@
 import { dataTypes } from '../../onnx/data-type.js';
 import type { CalibratedRange } from '../calibrate/calibrators.js';
 import { roundHalfEven } from '../kernels.js';
-import type { activationTypes } from './options.js';
+import type { activationTypes } from './override-schema.js';
 
 export type ActivationType = (typeof activationTypes)[number];
 

@@ -7,7 +7,8 @@ import { hasIntegerKernel } from '../../ops/integer-kernels.js';
 import { weightInputs } from '../../ops/weights.js';
 import type { WeightFormat, WeightLayout } from '../integers.js';
 import { isSymmetric } from '../weight-types.js';
-import type { Override, StaticOptions } from './options.js';
+import type { StaticOptions } from './options.js';
+import type { Override } from './override-schema.js';
 import type { ComputeNode, Plan } from './plan.js';
 
 export interface WeightStorage {
