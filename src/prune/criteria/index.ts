@@ -27,7 +27,8 @@ export const criteria: readonly Criterion[] = Object.freeze([
   random,
 ]);
 
-export const criterionNames: readonly string[] = Object.freeze(criteria.map(({ name }) => name));
+/** In the form that schemas take. */
+export const criterionNames = criteria.map(({ name }) => name) as [string, ...string[]];
 
 /** Throws `usage` for a name that no criterion has. */
 export function criterionNamed(name: string): Criterion {

@@ -2,13 +2,13 @@
  * Layers that are linear in a constant weight, as one matrix per group: what their rows read, where
  * their outputs lie, where their bias is. A table by operator; nothing here runs or solves.
  */
-import { float32Of } from '../../engine/host-tensor.js';
 import { addConstant } from '../../graph/constant.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
+import { axisPatches, convolutionPatches, type PatchLayout } from '../../measure/input-patches.js';
 import { elementCount } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
-import { type PatchLayout, patchLayouts } from '../../quantize/accuracy/input-patches.js';
+import { traitsOf } from '../../ops/traits.js';
 
 /** A bias that can be changed: the node that adds it, and which of its inputs it is. */
 export interface BiasPlace {
@@ -42,7 +42,7 @@ const table: Readonly<
   Record<string, (node: Node, weight: Value, dims: readonly number[]) => Found>
 > = Object.freeze({
   Conv(node, weight, dims) {
-    const layout = patchLayouts.Conv!(node, dims);
+    const layout = convolutionPatches(node, dims);
     if ('reason' in layout) return layout;
     const { groups, features } = layout;
     const outputs = dims[0]! / groups;
@@ -52,10 +52,10 @@ const table: Readonly<
   Gemm(node, weight, dims) {
     if (node.float('alpha', 1) !== 1 || node.float('beta', 1) !== 1)
       return { reason: 'it scales its product' };
-    const layout = patchLayouts.Gemm!(node, dims);
-    if ('reason' in layout) return layout;
+    if (node.int('transA', 0) !== 0) return { reason: 'its input is transposed' };
     const isTransposed = node.int('transB', 0) !== 0;
-    const { features } = layout;
+    const features = dims[isTransposed ? 1 : 0]!;
+    const layout = axisPatches(features, -1);
     const outputs = dims[isTransposed ? 0 : 1]!;
     const shape = { layout, groups: 1, features, outputs, axis: -1 };
     return withBias({ node, ...shape, weight, order: isTransposed ? 'by output' : 'by input' });
@@ -63,15 +63,7 @@ const table: Readonly<
   MatMul(node, weight, dims) {
     if (dims.length !== 2) return { reason: `its weight has ${dims.length} axes` };
     const [features, outputs] = dims as [number, number];
-    const layout: PatchLayout = {
-      groups: 1,
-      features,
-      positions: (input) => elementCount(input.dims) / features,
-      read(input, position, into, offset) {
-        const start = position * features;
-        into.set(float32Of(input).subarray(start, start + features), offset);
-      },
-    };
+    const layout = axisPatches(features, -1);
     const shape = { layout, groups: 1, features, outputs, axis: -1 };
     return { node, ...shape, weight, order: 'by input', ...addedBias(node, outputs) };
   },
@@ -98,11 +90,12 @@ function withBias(layer: Omit<LinearLayer, 'bias' | 'result'>): Found {
   return { ...layer, bias: { node, index: 2 }, result: node.output() };
 }
 
-/** The constant of an Add behind the product. */
+/** A constant that is added behind the product. */
 function addedBias(node: Node, outputs: number): Pick<LinearLayer, 'bias' | 'result'> {
   const product = node.output();
   const use = product.onlyUse;
-  const other = use?.node.op === 'Add' ? use.node.inputs[1 - use.index] : undefined;
+  const isSum = use && traitsOf(use.node.op).sum && use.node.inputs.length === 2;
+  const other = isSum ? use.node.inputs[1 - use.index] : undefined;
   const dims = other?.isConstant ? other.initializer!.dims : undefined;
   const isVector = dims && elementCount(dims) === outputs && dims.at(-1) === outputs;
   if (!use || !isVector) return { bias: undefined, result: product };
