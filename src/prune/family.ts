@@ -34,6 +34,9 @@ export interface Carrier {
 /** A node that averages or normalizes over the width, so that a cut changes what it computes. */
 export interface NormCoupling {
   readonly node: Node;
+  /** Input of the node, and the axis of it, that carries the units. */
+  readonly input: number;
+  readonly axis: number;
   /** A rescale of its constants makes the cut exact (RMSNorm). */
   readonly exact: boolean;
 }
@@ -76,6 +79,8 @@ export interface Coupling {
   readonly model: Model;
   readonly families: readonly Family[];
   readonly frozen: readonly Frozen[];
+  /** Concrete dims of the values of the main graph, open ones at the size they were analysed with. */
+  readonly dims: ReadonlyMap<Value, readonly number[]>;
 }
 
 /** The units to remove per family id. */

@@ -68,7 +68,8 @@ export const structured = definePass({
     for (const { node, op, reason } of repaired?.left ?? [])
       report.note(`not refitted: ${op} "${node}": ${reason}`);
     if (!proof) report.note('the cut was not proved (proof is off)');
-    else if (proof.blind) report.note('the proof is blind: what was cut does not show in the outputs');
+    else if (proof.blind)
+      report.note('the proof is blind: what was cut does not show in the outputs');
     if (!repaired && (options.refit || options.statistics) && cut.size > 0)
       report.note('nothing was repaired: there are no samples');
     const details: PlanDetails = {

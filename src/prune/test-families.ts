@@ -47,7 +47,13 @@ export function chain(
       [relu.output(), 1],
     ],
   });
-  return { model, families: [family], frozen: [], family };
+  const dims = new Map<Value, readonly number[]>([
+    [x, [1, inputs]],
+    [one.output(), [1, hidden]],
+    [relu.output(), [1, hidden]],
+    [two.output(), [1, outputs]],
+  ]);
+  return { model, families: [family], frozen: [], dims, family };
 }
 
 /** A family whose units are the indices of its axes, one each. */

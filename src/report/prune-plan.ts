@@ -61,7 +61,8 @@ function summary({ before, after, proof, repair }: PlanDetails): string {
       `parameters ${formatCount(before.parameters)} to ${formatCount(after.parameters)} (${less(after.parameters, before.parameters)} fewer), ` +
       `file ${formatBytes(before.bytes)} to ${formatBytes(after.bytes)}`,
   ];
-  if (proof) lines.push(`Proof: zeroed and cut model agree to ${proof.relativeError.toExponential(1)}`);
+  if (proof)
+    lines.push(`Proof: zeroed and cut model agree to ${proof.relativeError.toExponential(1)}`);
   else lines.push('NOT PROVED: the cut model was not compared with the zeroed one');
   if (repair) {
     lines.push(`Repaired ${repair.layers.length} layers on ${repair.samples} samples`);
