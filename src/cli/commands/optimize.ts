@@ -31,6 +31,15 @@ export const optimizeOptions = z.object({
   minSnr: z.optional(
     z.number().check(meta('least signal-to-noise ratio of the outputs', { unit: 'dB' })),
   ),
+  prune: z.optional(
+    z.number().check(
+      z.gt(0),
+      z.lt(100),
+      meta('try candidates with this much less to compute: channels, heads and neurons leave', {
+        unit: 'points',
+      }),
+    ),
+  ),
   output: z.optional(
     z
       .string()
@@ -55,6 +64,10 @@ export const optimizeCommand = defineCommand({
     {
       command: 'optimize bert.onnx --data tokens.jsonl --max-flips 1% --for latency',
       text: 'without labels: 1 % of predictions may change',
+    },
+    {
+      command: 'optimize resnet.onnx --data photos --preprocess imagenet --prune 30%',
+      text: 'candidates with 30 % fewer MACs too',
     },
   ],
   run: async (context) => (await import('../run/optimize.js')).run(context),
