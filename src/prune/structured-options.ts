@@ -39,7 +39,7 @@ export const structuredOptions = z.object({
   /** Mean and spread of what layers give; needs samples. */
   statistics: z._default(z.boolean(), true),
   /** Weight of the penalty of the refit, against the mean square of what a layer reads. */
-  ridge: z._default(z.number().check(z.gt(0)), 0.01),
+  ridge: z._default(z.number().check(z.gt(0)), 0.1),
   /** Layers with more inputs per output than this are not refitted. */
   maxFeatures: z._default(z.int().check(z.gte(1)), 2304),
 });
