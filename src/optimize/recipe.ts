@@ -6,6 +6,7 @@ import { PareError } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import { applyPass, type Pass, type PassContext, type PassReport } from '../pass.js';
+import { pruneMethods } from '../prune/index.js';
 import { equalize } from '../quantize/accuracy/equalize.js';
 import { learnedRounding } from '../quantize/accuracy/learned-rounding.js';
 import { schemes } from '../quantize/index.js';
@@ -30,9 +31,15 @@ type StepRunner = (
 const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
   simplify,
   ...Object.fromEntries(
-    [...schemes, equalize, learnedRounding, quantizeInput, fuseInput, quantizeOutput].map(
-      (pass) => [pass.name, runnerOf(pass as unknown as Pass)],
-    ),
+    [
+      ...Object.values(pruneMethods),
+      ...schemes,
+      equalize,
+      learnedRounding,
+      quantizeInput,
+      fuseInput,
+      quantizeOutput,
+    ].map((pass) => [pass.name, runnerOf(pass as unknown as Pass)]),
   ),
 });
 

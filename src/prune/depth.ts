@@ -72,7 +72,9 @@ export const depth = definePass({
     }
     task.end();
     if (removed.length > 0) await prove(engine, original, model, removed, feeds, report);
-    report.note(`${removed.length} of ${all.length} ${options.unit}s removed, ${wanted} asked for`);
+    report.note(
+      `${removed.length} of ${all.length} ${options.unit === 'layer' ? 'layers' : 'branches'} removed, ${wanted} asked for`,
+    );
     return report;
   },
 });
