@@ -45,6 +45,8 @@ export {
   ReportBuilder,
 } from './pass.js';
 export type { Progress } from './progress.js';
+export { prune, pruneMethods } from './prune/index.js';
+export { maskOf, readMasks } from './prune/masks.js';
 export { quantize, schemes } from './quantize/index.js';
 export { simplifications, simplify } from './simplify/index.js';
 export { version } from './version.js';

@@ -6,7 +6,7 @@ import { PareError } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import { applyPass, type Pass, type PassContext, type PassReport } from '../pass.js';
-import { structured } from '../prune/structured.js';
+import { pruneMethods } from '../prune/index.js';
 import { equalize } from '../quantize/accuracy/equalize.js';
 import { learnedRounding } from '../quantize/accuracy/learned-rounding.js';
 import { schemes } from '../quantize/index.js';
@@ -33,8 +33,8 @@ const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
   simplify,
   ...Object.fromEntries(
     [
+      ...Object.values(pruneMethods),
       ...schemes,
-      structured,
       equalize,
       learnedRounding,
       quantizeInput,

@@ -5,7 +5,7 @@
  *
  * Order of work: criteria without data choose at once. Those with data go layer by layer, layers
  * with the same input together, and look at each behind the masks of those before it, since the
- * inputs of a layer change with them. docs/decisions/0012 has what that costs and brings.
+ * inputs of a layer change with them; docs/pruning.md has what that costs and brings.
  */
 import { createMatMul } from '../engine/matmul.js';
 import { PareError, throwIfAborted } from '../errors.js';
@@ -141,26 +141,29 @@ async function score(
   const random = createRandom(context.seed);
   const stages = stagesOf(layers, criterion.needsInputs && options.recompute);
   const task = context.progress.task(name, stages.length);
-  for (const [at, stage] of stages.entries()) {
-    throwIfAborted(context.signal);
-    const targets = stage.map(({ target }) => target);
-    const squares = criterion.needsInputs
-      ? await squaresOf(model, targets, context, name)
-      : undefined;
-    const matrices = stage.map(({ matrix }) => matrix);
-    const scores = matrices.map((matrix, i) =>
-      markGone(criterion.score(matrix, { squares: squares?.[i], random }), matrix.values),
-    );
-    const masks = chooseMasks(matrices, scores, pattern, { sparsity, scope });
-    for (const [i, { target, matrix }] of stage.entries()) {
-      masks[i]!.forEach((leaves, entry) => {
-        if (leaves) matrix.values[entry] = 0;
-      });
-      await writeMatrix(target, matrix);
+  try {
+    for (const [at, stage] of stages.entries()) {
+      throwIfAborted(context.signal);
+      const targets = stage.map(({ target }) => target);
+      const squares = criterion.needsInputs
+        ? await squaresOf(model, targets, context, name)
+        : undefined;
+      const matrices = stage.map(({ matrix }) => matrix);
+      const scores = matrices.map((matrix, i) =>
+        markGone(criterion.score(matrix, { squares: squares?.[i], random }), matrix.values),
+      );
+      const masks = chooseMasks(matrices, scores, pattern, { sparsity, scope });
+      for (const [i, { target, matrix }] of stage.entries()) {
+        masks[i]!.forEach((leaves, entry) => {
+          if (leaves) matrix.values[entry] = 0;
+        });
+        await writeMatrix(target, matrix);
+      }
+      task.update(at + 1);
     }
-    task.update(at + 1);
+  } finally {
+    task.end();
   }
-  task.end();
 }
 
 async function solve(

@@ -20,9 +20,9 @@ const light =
 
 const libraries = /^node_modules\/(zod|commander)\//;
 
-/** The definition of a command, and the names of calibrators and rewrites that it lists. */
+/** The definition of a command, and the names of calibrators, rewrites and methods that it lists. */
 const definition =
-  /^dist\/(cli\/commands\/[\w-]+|quantize\/calibrate\/[\w-]+|simplify\/names)\.js$/;
+  /^dist\/(cli\/commands\/[\w-]+|quantize\/calibrate\/[\w-]+|simplify\/names|prune\/method-names)\.js$/;
 
 let runs = 0;
 
