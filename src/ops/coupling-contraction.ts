@@ -21,6 +21,9 @@ interface ProductLayout {
   readonly rows?: readonly number[];
   /** One number per column of the result, or one for all. */
   readonly columns?: readonly number[];
+  /** Zero points of the operands, one for all or one per row or column. */
+  readonly zeroA?: number;
+  readonly zeroB?: number;
   /** Inputs that these attributes transpose. */
   readonly transA?: string;
   readonly transB?: string;
@@ -56,6 +59,12 @@ function product(layout: ProductLayout): CouplingRule {
       }
     },
     zeros: { any: [a, b], all: bias === undefined ? [] : [bias] },
+    ...(layout.zeroA !== undefined && {
+      zeroPoints: [
+        { of: a, by: layout.zeroA, axis: (_, rank) => rank - 2 },
+        { of: b, by: layout.zeroB!, axis: (_, rank) => rank - 1 },
+      ],
+    }),
   };
 }
 
@@ -161,8 +170,8 @@ const gemm = product({ a: 0, b: 1, bias: 2, transA: 'transA', transB: 'transB' }
 export const contractionCoupling: CouplingRules = Object.freeze({
   Gemm: gemm,
   MatMul: product({ a: 0, b: 1 }),
-  MatMulInteger: product({ a: 0, b: 1, rows: [2], columns: [3] }),
-  QLinearMatMul: product({ a: 0, b: 3, rows: [1, 2], columns: [4, 5] }),
+  MatMulInteger: product({ a: 0, b: 1, rows: [2], columns: [3], zeroA: 2, zeroB: 3 }),
+  QLinearMatMul: product({ a: 0, b: 3, rows: [1, 2], columns: [4, 5], zeroA: 2, zeroB: 5 }),
   Einsum: einsum,
   'com.microsoft:FusedGemm': gemm,
   'com.microsoft:FusedMatMul': product({
@@ -179,6 +188,8 @@ export const contractionCoupling: CouplingRules = Object.freeze({
     rows: [2, 4],
     columns: [3, 5],
     bias: 6,
+    zeroA: 4,
+    zeroB: 5,
   }),
   'com.microsoft:DynamicQuantizeMatMul': product({ a: 0, b: 1, columns: [2, 3], bias: 4 }),
   'com.microsoft:QGemm': product({
@@ -188,5 +199,7 @@ export const contractionCoupling: CouplingRules = Object.freeze({
     transB: 'transB',
     columns: [4, 5],
     bias: 6,
+    zeroA: 2,
+    zeroB: 5,
   }),
 });

@@ -25,12 +25,14 @@ interface ConvLayout {
   readonly channels?: readonly number[];
   /** Added to the result (FusedConv). */
   readonly residual?: number;
+  /** Of the weight, one for all or one per output channel. */
+  readonly zeroPoint?: number;
 }
 
 const window = 'a window slides over it';
 
 function convolution(layout: ConvLayout): CouplingRule {
-  const { x, w, bias, residual } = layout;
+  const { x, w, bias, residual, zeroPoint } = layout;
   return {
     couple(scope) {
       const channels = scope.dims(x)[1]!;
@@ -62,6 +64,7 @@ function convolution(layout: ConvLayout): CouplingRule {
         writeGroups(scope, countKept(scope.kept(x, 1), scope.dims(x)[1]!));
       }
     },
+    ...(zeroPoint !== undefined && { zeroPoints: [{ of: w, by: zeroPoint, axis: () => 0 }] }),
     zeros: {
       any: [x, w],
       all: [...(bias === undefined ? [] : [bias]), ...(residual === undefined ? [] : [residual])],
@@ -208,8 +211,8 @@ function sizeEntry(scope: LabelScope | CutScope, axis: number): number {
 
 export const convolutionCoupling: CouplingRules = Object.freeze({
   Conv: convolution({ x: 0, w: 1, bias: 2 }),
-  ConvInteger: convolution({ x: 0, w: 1, channels: [3] }),
-  QLinearConv: convolution({ x: 0, w: 3, bias: 8, channels: [4, 5] }),
+  ConvInteger: convolution({ x: 0, w: 1, channels: [3], zeroPoint: 3 }),
+  QLinearConv: convolution({ x: 0, w: 3, bias: 8, channels: [4, 5], zeroPoint: 5 }),
   'com.microsoft:FusedConv': convolution({ x: 0, w: 1, bias: 2, residual: 3 }),
   ConvTranspose: transposed,
   MaxPool: pool,

@@ -274,28 +274,62 @@ const pad: CouplingRule = {
     }
     const labels = scope.labels(0);
     const pads = paddingOf(scope, labels.length);
+    // What is padded with zeros can lose them, where the result is added to something narrower.
+    const isZero =
+      scope.node.string('mode', 'constant') === 'constant' &&
+      (scope.has(2) ? scope.numbers(2)?.[0] : scope.node.float('value', 0)) === 0;
     scope.set(
       labels.map((own, axis) => {
-        if (pads?.[axis] === 0) return own;
+        const around = pads?.[axis];
+        if (around && around.before === 0 && around.after === 0) return own;
+        if (around && isZero && around.before >= 0 && around.after >= 0) {
+          return join([scope.free(around.before), own, scope.free(around.after)]);
+        }
         scope.fix(own, 'it is padded');
         return scope.fixed(scope.outDims()[axis]!, 'it is padded');
       }),
     );
   },
+  rewrite(scope) {
+    const pads = paddingOf(scope, scope.dims(0).length);
+    if (!pads) return;
+    const counted = pads.map(({ before, after }, axis) => {
+      const mask = scope.keptOut(axis);
+      if (!mask) return { before, after };
+      return {
+        before: countKept(mask.subarray(0, before), 0),
+        after: countKept(mask.subarray(mask.length - after), 0),
+      };
+    });
+    if (counted.every((each, axis) => samePads(each, pads[axis]!))) return;
+    const axes = scope.has(3) ? scope.numbers(3)! : [...pads.keys()];
+    const ordered = axes.map((axis) => counted.at(axis)!);
+    const list = [...ordered.map(({ before }) => before), ...ordered.map(({ after }) => after)];
+    if (scope.node.has('pads')) scope.node.setAttribute('pads', list);
+    else scope.setNumbers(1, list);
+  },
   zeros: { all: [0] },
 };
 
-/** Elements added or taken per axis, as the sum of what is done at both ends. */
-function paddingOf(scope: LabelScope, rank: number): number[] | undefined {
-  const old = scope.node.has('pads');
-  const pads = old ? scope.node.ints('pads') : scope.numbers(1);
+function samePads(a: Padding, b: Padding): boolean {
+  return a.before === b.before && a.after === b.after;
+}
+
+interface Padding {
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Elements added at both ends of each axis, negative where they are taken. */
+function paddingOf(scope: LabelScope | CutScope, rank: number): Padding[] | undefined {
+  const pads = scope.node.has('pads') ? scope.node.ints('pads') : scope.numbers(1);
   const axes = scope.has(3) ? scope.numbers(3) : [...Array(rank).keys()];
   if (!pads || !axes) return undefined;
-  const perAxis = new Array<number>(rank).fill(0);
+  const found = new Array<Padding>(rank).fill({ before: 0, after: 0 });
   axes.forEach((axis, k) => {
-    perAxis[axis < 0 ? axis + rank : axis] = Math.abs(pads[k]!) + Math.abs(pads[k + axes.length]!);
+    found[axis < 0 ? axis + rank : axis] = { before: pads[k]!, after: pads[k + axes.length]! };
   });
-  return perAxis;
+  return found;
 }
 
 /** Blocks of channels become space: the channels of one block leave together. */

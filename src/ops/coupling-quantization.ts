@@ -45,7 +45,10 @@ function perAxis(zeros: Zeros, divisors: readonly number[]): CouplingRule {
 }
 
 const quantize = perAxis({ all: [0] }, [1]);
-const dequantize = perAxis({ any: [0, 1] }, []);
+const dequantize: CouplingRule = {
+  ...perAxis({ any: [0, 1] }, []),
+  zeroPoints: [{ of: 0, by: 2, axis: (node, rank) => axisOf({ node }, rank, 1) }],
+};
 
 /** The scale is that of the largest element: what is zero does not change it. */
 const dynamic: CouplingRule = {

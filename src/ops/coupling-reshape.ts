@@ -135,7 +135,7 @@ interface Choice {
 }
 
 function chooseFactor(scope: LabelScope, sizes: readonly number[], flat: Labels): Choice {
-  const use = useOf(scope.node);
+  const use = useOf(scope);
   const preferred = preferredFactor(scope, sizes, use);
   if (unitsOf(scope, sizes, flat, preferred.factor) > 1) return preferred;
   // The units are tied across this factor already: another one may still tell them apart.
@@ -147,18 +147,16 @@ function chooseFactor(scope: LabelScope, sizes: readonly number[], flat: Labels)
   return best.factor === preferred.factor ? preferred : { factor: best.factor, kind: 'channels' };
 }
 
-function preferredFactor(
-  scope: LabelScope,
-  sizes: readonly number[],
-  use: 'attention' | 'shuffle' | 'other',
-): Choice {
-  if (use === 'shuffle') return { factor: sizes.indexOf(Math.max(...sizes)), kind: 'channels' };
+function preferredFactor(scope: LabelScope, sizes: readonly number[], use: Use): Choice {
+  const isWhole = use === 'packed' && sizes.length === 2;
+  if (use === 'shuffle' || isWhole)
+    return { factor: sizes.indexOf(Math.max(...sizes)), kind: 'channels' };
   if (use === 'attention' && scope.split === 'head-dim') {
     return { factor: sizes.length - 1, kind: 'head-dim' };
   }
   // q, k and v of a packed projection are 3 (or k and v 2) parts before the heads.
   const packed = sizes.length >= 3 && (sizes[0] === 2 || sizes[0] === 3);
-  return { factor: packed ? 1 : 0, kind: use === 'attention' ? 'heads' : 'groups' };
+  return { factor: packed ? 1 : 0, kind: use === 'other' ? 'groups' : 'heads' };
 }
 
 /** How many sets stay apart when indices that share a place along the factor are joined. */
@@ -195,13 +193,17 @@ function unitsOf(
 const maxSteps = 12;
 
 /**
- * What comes of a split: a product of two computed matrices (attention), or, after one Transpose,
- * another Reshape (channel shuffle).
+ * What comes of a split: a product of two computed matrices (attention), the same after another
+ * split (q, k and v were packed), or, after one Transpose, another Reshape (channel shuffle).
  */
-function useOf(node: Node): 'attention' | 'shuffle' | 'other' {
+type Use = 'attention' | 'packed' | 'shuffle' | 'other';
+
+function useOf(scope: LabelScope): Use {
+  const { node } = scope;
   const next = node.outputs[0]?.onlyUse?.node;
   if (next?.op === 'Transpose' && next.output().onlyUse?.node.op === 'Reshape') return 'shuffle';
   let front = new Set([node]);
+  let isPacked = false;
   for (let step = 0; step < maxSteps && front.size > 0; step++) {
     const reached = new Set<Node>();
     for (const each of front) {
@@ -210,11 +212,21 @@ function useOf(node: Node): 'attention' | 'shuffle' | 'other' {
     front = new Set();
     for (const each of reached) {
       const isProduct = products.has(each.op);
-      if (isProduct && each.inputs.every((input) => input && !input.constant)) return 'attention';
-      if (!isProduct && !stops.has(each.op)) front.add(each);
+      if (isProduct && each.inputs.every((input) => input && !input.constant)) {
+        return isPacked ? 'packed' : 'attention';
+      }
+      if (isProduct || stops.has(each.op)) continue;
+      isPacked ||= each.op === 'Reshape' && splits(scope, each);
+      front.add(each);
     }
   }
   return 'other';
+}
+
+/** Whether a Reshape makes more axes of what it gets, those of size 1 aside. */
+function splits(scope: LabelScope, node: Node): boolean {
+  const count = (dims: readonly number[] = []) => dims.filter((size) => size !== 1).length;
+  return count(scope.dimsOf(node.output())) > count(scope.dimsOf(node.input(0)));
 }
 
 const products: ReadonlySet<string> = new Set([

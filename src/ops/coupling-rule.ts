@@ -5,6 +5,7 @@
  * has stored of the widths (shapes, sizes, groups) once indices are gone.
  */
 import type { Node } from '../graph/node.js';
+import type { Value } from '../graph/value.js';
 
 /** One label per index of an axis. */
 export type Labels = Int32Array;
@@ -22,6 +23,8 @@ export interface LabelScope {
   /** Concrete dims. */
   dims(input: number): readonly number[];
   outDims(output?: number): readonly number[];
+  /** Concrete dims of any value, for rules that look at what comes next. */
+  dimsOf(value: Value): readonly number[] | undefined;
   /** Labels of an input, one array per axis. */
   labels(input: number): readonly Labels[];
   /** Gives an output its labels. Outputs that a rule leaves out are fixed. */
@@ -35,6 +38,8 @@ export interface LabelScope {
   fixInput(input: number, reason: string): void;
   /** Labels of an axis that stays. */
   fixed(length: number, reason?: string): Labels;
+  /** Labels of an axis that nothing is known of yet. */
+  free(length: number): Labels;
   isFixed(label: number): boolean;
   /** Whatever stands for the set of a label now. */
   root(label: number): number;
@@ -87,6 +92,13 @@ export interface Zeros {
   readonly any?: readonly number[];
 }
 
+/** A list of zero points goes along this axis of the input that they are for. */
+export interface ZeroPointPlace {
+  readonly of: number;
+  readonly by: number;
+  axis(node: Node, rank: number): number;
+}
+
 /** A row of the table. */
 export interface CouplingRule {
   couple(scope: LabelScope): void;
@@ -95,6 +107,8 @@ export interface CouplingRule {
   readonly zeros?: Zeros | 'all';
   /** Inputs that must not be zero, since the node divides by them. */
   readonly divisors?: readonly number[];
+  /** Inputs in quantized numbers, with the input that says which number is zero. */
+  readonly zeroPoints?: readonly ZeroPointPlace[];
   /**
    * The node normalizes by the root mean square of an axis: makes up for `before` indices that
    * have become `after`.

@@ -7,7 +7,7 @@
  * but zero, is not there. Divisors are left as they are, since 0/0 is no number.
  */
 import * as z from 'zod/mini';
-import type { EngineSession, Feeds, HostTensor } from '../engine/engine.js';
+import type { EngineSession, Feeds, HostTensor, OptimizationLevel } from '../engine/engine.js';
 import { float32Of } from '../engine/host-tensor.js';
 import { modelSource } from '../engine/model-source.js';
 import { throwIfAborted } from '../errors.js';
@@ -19,10 +19,18 @@ import { type PassContext, passContext, requireEngine } from '../pass.js';
 import { masksOf } from './cut-masks.js';
 import type { Coupling, Cut } from './family.js';
 import { proofFeeds } from './proof-feeds.js';
-import { zeroSlices } from './slice-tensor.js';
+import { type ZeroPoint, zeroSlices } from './slice-tensor.js';
 
 /** Above this the two models do not compute the same. */
 export const proofTolerance = 1e-5;
+
+/**
+ * Deep networks of 6-bounded activations amplify rounding: a MobileNetV2 with random weights moves
+ * by 1.5e-5 when only the runtime's fusions change. An error as small as that, and a thousandth of
+ * what the cut itself does, is no wrong slice.
+ */
+const noiseFactor = 4;
+const effectShare = 1000;
 
 export const proofOptions = z.object({
   /** Inputs to compare on. */
@@ -43,6 +51,12 @@ export interface Proof {
   readonly effect: number;
   /** Zeroing does not show in the outputs: the error says nothing. */
   readonly blind: boolean;
+  /**
+   * How far rounding alone moves the zeroed model: its outputs against those of the same model with
+   * the runtime's fusions. Measured only where the error is not below the tolerance anyway.
+   */
+  readonly noise?: number;
+  /** The error is below the tolerance, or no more than rounding makes and far below the effect. */
   readonly holds: boolean;
   readonly inputs: number;
   readonly seed: number;
@@ -70,20 +84,22 @@ export async function proveCut(
   });
   const { seed, signal } = full;
   const feeds = options.feeds ?? proofFeeds(coupling, { count, seed, dims });
-  const run = async (model: Model) => {
+  const run = async (model: Model, optimization: OptimizationLevel = 'disabled') => {
     throwIfAborted(signal);
-    const source = await modelSource(model);
-    const session = await engine.createSession(source, { optimization: 'disabled', signal });
+    const session = await engine.createSession(await modelSource(model), { optimization, signal });
     return await runAll(session, feeds);
   };
   const original = await run(coupling.model);
-  const zeroed = await run(await zeroedModel(coupling, cut));
-  const removed = await run(smaller);
-  const relativeError = distance(zeroed, removed);
+  const zeroedCopy = await zeroedModel(coupling, cut);
+  const zeroed = await run(zeroedCopy);
+  const relativeError = distance(zeroed, await run(smaller));
   const effect = distance(original, zeroed);
   const blind = !(effect > proofTolerance);
-  const holds = relativeError < proofTolerance;
-  return { relativeError, effect, blind, holds, inputs: feeds.length, seed };
+  const result = { relativeError, effect, blind, inputs: feeds.length, seed };
+  if (relativeError < proofTolerance) return { ...result, holds: true };
+  if (!(relativeError < effect / effectShare)) return { ...result, holds: false };
+  const noise = distance(zeroed, await run(zeroedCopy, 'all'));
+  return { ...result, noise, holds: relativeError < noiseFactor * noise };
 }
 
 /** The model with the cut slices of all constants at zero. */
@@ -91,16 +107,30 @@ export async function zeroedModel(coupling: Coupling, cut: Cut): Promise<Model> 
   const copy = cloneModel(coupling.model);
   for (const [name, masks] of masksOf(coupling, cut)) {
     const value = copy.graph.value(name);
-    if (!value.constant || isDivisor(value)) continue;
-    const tensor = await zeroSlices(value.constant, masks);
+    if (!value.constant || mustStay(value)) continue;
+    const tensor = await zeroSlices(value.constant, masks, await zeroPointOf(value));
     if (value.initializer) value.initializer = tensor;
     else value.producer!.setAttribute('value', tensor);
   }
   return copy;
 }
 
-function isDivisor(value: Value): boolean {
-  return value.uses.some(({ node, index }) => couplingOf(node.op)?.divisors?.includes(index));
+/** Divisors, and the numbers that say what zero is. */
+function mustStay(value: Value): boolean {
+  return value.uses.some(({ node, index }) => {
+    const rule = couplingOf(node.op);
+    return rule?.divisors?.includes(index) || rule?.zeroPoints?.some(({ by }) => by === index);
+  });
+}
+
+/** Which number is zero in a quantized constant. */
+async function zeroPointOf(value: Value): Promise<ZeroPoint | undefined> {
+  for (const { node, index } of value.uses) {
+    const place = couplingOf(node.op)?.zeroPoints?.find(({ of }) => of === index);
+    const numbers = place && (await node.constantInput(place.by)?.numbers());
+    if (numbers) return { numbers, axis: place.axis(node, value.constant!.dims.length) };
+  }
+  return undefined;
 }
 
 type Outputs = Record<string, HostTensor>;

@@ -219,6 +219,10 @@ class NodeScope {
     return this.all.dims.get(this.node.output(output)) ?? [];
   }
 
+  dimsOf(value: Value): readonly number[] | undefined {
+    return this.all.dims.get(value);
+  }
+
   labels(input: number): readonly Labels[] {
     return this.all.labels.get(this.node.input(input)) ?? [];
   }
@@ -245,6 +249,10 @@ class NodeScope {
 
   fixed(length: number, reason = 'it makes this axis'): Labels {
     return this.all.fixed(length, this.node.label, reason);
+  }
+
+  free(length: number): Labels {
+    return this.all.sets.fresh(length);
   }
 
   isFixed(label: number): boolean {

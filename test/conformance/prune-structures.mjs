@@ -102,7 +102,14 @@ async function check(path, name) {
       const proofS = (performance.now() - start) / 1000;
       const nothing = families.every(({ id }) => cut.get(id).size === 0);
       if (!proof.holds || (proof.blind && !nothing)) failed = true;
-      const verdict = !proof.holds ? ' **WRONG**' : proof.blind ? ' **blind**' : '';
+      const noise = proof.noise === undefined ? '' : ` (rounding ${proof.noise.toExponential(1)})`;
+      const verdict = nothing
+        ? ' (nothing cut)'
+        : !proof.holds
+          ? ' **WRONG**'
+          : proof.blind
+            ? ' **blind**'
+            : noise;
       const coupled = families.filter(({ norms }) => norms.length > 0).length;
       console.log(
         `| ${name} | ${ratio * 100}% | ${[...model.graph.nodes].length} | ${families.length} | ${coupled} | ${units} | ${millions(model)} | ${millions(smaller)} | ${proof.effect.toExponential(0)} | ${proof.relativeError.toExponential(1)}${verdict} | ${analysisS.toFixed(2)} | ${cutS.toFixed(2)} | ${proofS.toFixed(2)} |`,
