@@ -149,7 +149,7 @@ export function candidatesFor(target: Target): readonly CandidateSpec[] {
  * Every candidate, and every candidate again behind a cut: what a smaller model gains, its integers
  * gain too. Simplify runs once more after the cut, since it takes equal tensors apart before it.
  *
- * @param options of the pass `structured`, such as `{ macs: 0.3 }`
+ * @param options of the pass `prune-structured`, such as `{ macs: 0.3 }`
  */
 export function withPruning(
   specs: readonly CandidateSpec[],
@@ -157,7 +157,7 @@ export function withPruning(
 ): readonly CandidateSpec[] {
   const cut: Step[] = [
     { pass: simplified.pass, options: { unshare: true } },
-    { pass: 'structured', options },
+    { pass: 'prune-structured', options },
     simplified,
   ];
   const pruned = specs.map(({ name, why, recipe: [, ...rest], relax }): CandidateSpec => {

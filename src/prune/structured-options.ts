@@ -18,7 +18,8 @@ export const structuredOptions = z.object({
   ratio: z.optional(share),
   /** Largest size of the file. */
   sizeBytes: z.optional(z.number().check(z.gt(0))),
-  criterion: z._default(z.enum(criterionNames), 'l2'),
+  /** Default: wanda where there are samples, l2 where there are none. */
+  criterion: z.optional(z.enum(criterionNames)),
   /** How scores of the weights of a unit become one. */
   reduction: z._default(z.enum(reductionNames as [Reduction, ...Reduction[]]), 'mean'),
   /** How scores of different widths are made to compare. */

@@ -107,7 +107,7 @@ describe('structured', () => {
 
   it('repairs the residual sum: later layers make good what earlier ones lost', async () => {
     const model = residual();
-    const options = { macs: 0.4, align: 1 };
+    const options = { macs: 0.4, align: 1, criterion: 'l2' };
     const plain = await applyPass(model, structured, options, { engine });
     const fixed = await applyPass(model, structured, options, { engine, samples });
     const y = await outputs(model);
@@ -178,7 +178,7 @@ describe('structured', () => {
     const range = (from: number, to: number) =>
       Uint32Array.from({ length: to - from }, (_, at) => from + at);
     const context = { engine, samples: repeatableFeeds(dataset, ports, range(0, 48)) };
-    const options = { macs: 0.85, align: 1, largestShare: 0.95 };
+    const options = { macs: 0.85, align: 1, largestShare: 0.95, criterion: 'l2' };
     const plain = { ...options, refit: false, statistics: false };
     const models = [model];
     for (const each of [plain, options])
@@ -189,7 +189,11 @@ describe('structured', () => {
     const rows = await evaluate(named, dataset, engine, { indices: range(48, 348), batchSize: 50 });
     const correct = rows.map(({ classification }) => classification!.top1!.count);
     await close();
-    expect(correct).toEqual([]);
+    // Of 300; kernels of other machines can move a sample or two on the edge.
+    const golden = [293, 287, 290];
+    for (const [at, count] of correct.entries())
+      expect(Math.abs(count - golden[at]!)).toBeLessThanOrEqual(2);
+    expect(correct[2]).toBeGreaterThan(correct[1]!);
   });
 });
 

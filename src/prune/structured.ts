@@ -38,7 +38,7 @@ type Left = Map<Family, string>;
  * const { model: smaller } = await applyPass(model, structured, { macs: 0.3 }, { engine, samples });
  */
 export const structured = definePass({
-  name: 'structured',
+  name: 'prune-structured',
   summary: 'Removes channels, heads and neurons, and repairs what lies behind them.',
   options: structuredOptions,
   async run(model, options, context) {
@@ -91,7 +91,7 @@ async function scoreFamilies(
   context: PassContext,
   left: Left,
 ): Promise<ScoredFamily[]> {
-  const criterion = criterionNamed(options.criterion);
+  const criterion = criterionNamed(options.criterion ?? (context.samples ? 'wanda' : 'l2'));
   const excluded = nodeMatcher(options.exclude);
   const open = coupling.families.filter((family) => {
     const named = family.members.find(({ node }) => excluded(node));

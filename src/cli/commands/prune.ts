@@ -30,13 +30,11 @@ export const methodFields = {
     z.number().check(meta('structured: largest file', { unit: 'bytes', placeholder: 'SIZE' })),
   ),
   ratio: z.optional(
-    z
-      .number()
-      .check(
-        meta('share that leaves: structured: of channels and heads, depth: of blocks', {
-          unit: 'share',
-        }),
-      ),
+    z.number().check(
+      meta('share that leaves: structured: of channels and heads, depth: of blocks', {
+        unit: 'share',
+      }),
+    ),
   ),
   blocks: z.optional(
     z.int().check(meta('depth: how many blocks leave, in place of --ratio', { placeholder: 'N' })),
@@ -53,9 +51,12 @@ export const methodFields = {
   ),
   scope: z.optional(
     z.string().check(
-      meta('what is compared; unstructured: global, layer, row; structured: global, per-layer, isomorphic, global-per-mac', {
-        placeholder: 'NAME',
-      }),
+      meta(
+        'what is compared; unstructured: global, layer, row; structured: global, per-layer, isomorphic, global-per-mac',
+        {
+          placeholder: 'NAME',
+        },
+      ),
     ),
   ),
   unit: z.optional(
@@ -73,22 +74,18 @@ export const methodFields = {
     z.boolean().check(meta('wanda, sparsegpt: see inputs behind the masks before (the default)')),
   ),
   reduction: z.optional(
-    z
-      .string()
-      .check(
-        meta('structured: scores of a unit become one: mean, sum, max, first, prod', {
-          placeholder: 'NAME',
-        }),
-      ),
+    z.string().check(
+      meta('structured: scores of a unit become one: mean, sum, max, first, prod', {
+        placeholder: 'NAME',
+      }),
+    ),
   ),
   normalizer: z.optional(
-    z
-      .string()
-      .check(
-        meta('structured: how widths compare: mean, none, sum, max, standardize, lamp', {
-          placeholder: 'NAME',
-        }),
-      ),
+    z.string().check(
+      meta('structured: how widths compare: mean, none, sum, max, standardize, lamp', {
+        placeholder: 'NAME',
+      }),
+    ),
   ),
   largestShare: z.optional(
     z
@@ -96,13 +93,11 @@ export const methodFields = {
       .check(meta('structured: most of one width that may leave (default 80%)', { unit: 'share' })),
   ),
   align: z.optional(
-    z
-      .int()
-      .check(
-        meta('structured: keep channels in multiples of it (default 16 in Node, 4 elsewhere)', {
-          placeholder: 'N',
-        }),
-      ),
+    z.int().check(
+      meta('structured: keep channels in multiples of it (default 16 in Node, 4 elsewhere)', {
+        placeholder: 'N',
+      }),
+    ),
   ),
   split: z.optional(
     z
@@ -121,9 +116,7 @@ export const methodFields = {
     z.boolean().check(meta('structured: refit layers behind the cut on the data (the default)')),
   ),
   statistics: z.optional(
-    z
-      .boolean()
-      .check(meta('structured: bring mean and spread of layers back (the default)')),
+    z.boolean().check(meta('structured: bring mean and spread of layers back (the default)')),
   ),
   ridge: z.optional(
     z.number().check(meta('structured: weight of the penalty of the refit', { placeholder: 'N' })),

@@ -146,11 +146,7 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
   });
 }
 
-function reportText(
-  method: PruneMethodName,
-  report: PassReport,
-  settings: TableOptions,
-): string {
+function reportText(method: PruneMethodName, report: PassReport, settings: TableOptions): string {
   return method === 'structured'
     ? prunePlanText(report.details as PlanDetails, settings)
     : passReportText([report], settings);

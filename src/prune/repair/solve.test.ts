@@ -4,14 +4,14 @@ import { createRandom } from '../../random.js';
 import { normalRows } from '../test-families.js';
 import { cholesky, solveCholesky, solveRidge } from './solve.js';
 
-/** Least squares of the stacked system [X; sqrt(lambda) I] w = [y; sqrt(lambda) w0], by Householder. */
-function denseRidge(x: number[][], y: number[], prior: number[], lambda: number): number[] {
+/** Least squares of the stacked system [X; D^1/2] w = [y; D^1/2 w0], by Householder. */
+function denseRidge(x: number[][], y: number[], prior: number[], penalty: number[]): number[] {
   const n = prior.length;
   const a = [
     ...x.map((row) => [...row]),
-    ...prior.map((_, i) => prior.map((__, j) => (i === j ? Math.sqrt(lambda) : 0))),
+    ...prior.map((_, i) => prior.map((__, j) => (i === j ? Math.sqrt(penalty[i]!) : 0))),
   ];
-  const b = [...y, ...prior.map((w) => Math.sqrt(lambda) * w)];
+  const b = [...y, ...prior.map((w, i) => Math.sqrt(penalty[i]!) * w)];
   for (let k = 0; k < n; k++) {
     const column = a.slice(k).map((row) => row[k]!);
     const norm = Math.hypot(...column) * (column[0]! > 0 ? -1 : 1);
@@ -64,8 +64,7 @@ describe('solveRidge', () => {
         ];
         const { moments, cross } = momentsOf(x, y);
         const ridge = 0.01;
-        const trace = prior.reduce((sum, _, i) => sum + moments[i * features + i]!, 0);
-        const lambda = ((ridge * trace) / features) * x.length;
+        const penalty = prior.map((_, i) => ridge * moments[i * features + i]! * x.length);
         const found = solveRidge({
           moments,
           cross,
@@ -73,7 +72,7 @@ describe('solveRidge', () => {
           features,
           ridge,
         });
-        const expected = denseRidge(x, y, prior, lambda);
+        const expected = denseRidge(x, y, prior, penalty);
         for (const [i, w] of expected.entries()) expect(found[i]).toBeCloseTo(w, 9);
       }),
     );
