@@ -191,8 +191,10 @@ describe('structured', () => {
     await close();
     // Of 300; kernels of other machines can move a sample or two on the edge.
     const golden = [293, 287, 290];
-    for (const [at, count] of correct.entries())
-      expect(Math.abs(count - golden[at]!)).toBeLessThanOrEqual(2);
+    const near = correct.map((count, at) =>
+      Math.abs(count - golden[at]!) <= 2 ? golden[at] : count,
+    );
+    expect(near).toEqual(golden);
     expect(correct[2]).toBeGreaterThan(correct[1]!);
   });
 });

@@ -34,9 +34,9 @@ export const optimizeOptions = z.object({
   prune: z.optional(
     z.number().check(
       z.gt(0),
-      z.lt(100),
+      z.lt(1),
       meta('try candidates with this much less to compute: channels, heads and neurons leave', {
-        unit: 'points',
+        unit: 'share',
       }),
     ),
   ),

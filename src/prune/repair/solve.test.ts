@@ -64,7 +64,8 @@ describe('solveRidge', () => {
         ];
         const { moments, cross } = momentsOf(x, y);
         const ridge = 0.01;
-        const penalty = prior.map((_, i) => ridge * moments[i * features + i]! * x.length);
+        const trace = prior.reduce((sum, _, i) => sum + moments[i * features + i]!, 0);
+        const penalty = prior.map(() => ((ridge * trace) / features) * x.length);
         const found = solveRidge({
           moments,
           cross,
