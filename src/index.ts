@@ -48,6 +48,8 @@ export {
   ReportBuilder,
 } from './pass.js';
 export type { Progress } from './progress.js';
+export { prune, pruneMethods } from './prune/index.js';
+export { maskOf, readMasks } from './prune/masks.js';
 export { type CalibrateOptions, calibrate } from './quantize/calibrate/calibrate.js';
 export {
   type ChannelRequest,

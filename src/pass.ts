@@ -55,6 +55,8 @@ export interface PassReport {
   readonly skipped: readonly Skip[];
   /** Remarks on the whole, such as 'opset raised from 11 to 21'. */
   readonly notes: readonly string[];
+  /** What only this pass has to tell, such as the plan of a cut. Plain JSON. */
+  readonly details?: unknown;
 }
 
 export interface Pass<Schema extends z.ZodMiniType = z.ZodMiniType> {
@@ -84,6 +86,7 @@ export class ReportBuilder {
   readonly changed: Change[] = [];
   readonly skipped: Skip[] = [];
   readonly notes: string[] = [];
+  details: unknown;
 
   change(node: Node, what: string): void {
     this.changed.push({ node: node.label, op: node.op, what });
@@ -132,9 +135,11 @@ export async function applyPass<Schema extends z.ZodMiniType>(
     throw new PareError('usage', `${pass.name}: ${z.prettifyError(parsed.error)}`);
   }
   const copy = cloneModel(model);
-  const { changed, skipped, notes } = await pass.run(copy, parsed.data, passContext(context));
-  return {
-    model: copy,
-    report: { pass: pass.name, options: parsed.data, changed, skipped, notes },
-  };
+  const { changed, skipped, notes, details } = await pass.run(
+    copy,
+    parsed.data,
+    passContext(context),
+  );
+  const report = { pass: pass.name, options: parsed.data, changed, skipped, notes };
+  return { model: copy, report: details === undefined ? report : { ...report, details } };
 }

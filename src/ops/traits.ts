@@ -18,6 +18,8 @@ export interface OperatorTraits {
   readonly widens?: boolean;
   /** Each output element depends on the elements at its own place only, with broadcasting. */
   readonly elementwise?: 'unary' | 'binary' | 'variadic';
+  /** The output is the sum of the inputs. */
+  readonly sum?: boolean;
   /** The shape of the output depends on the numbers, but never exceeds rank times the input. */
   readonly shrinks?: boolean;
 }
@@ -112,7 +114,7 @@ const table: Readonly<Record<string, OperatorTraits>> = Object.freeze({
   'com.microsoft:Gelu': unary,
   'com.microsoft:QuickGelu': unary,
 
-  Add: binary,
+  Add: Object.freeze({ elementwise: 'binary', sum: true }),
   And: binary,
   BitShift: binary,
   BitwiseAnd: binary,
@@ -135,7 +137,7 @@ const table: Readonly<Record<string, OperatorTraits>> = Object.freeze({
   Max: variadic,
   Mean: variadic,
   Min: variadic,
-  Sum: variadic,
+  Sum: Object.freeze({ elementwise: 'variadic', sum: true }),
   Where: variadic,
 });
 

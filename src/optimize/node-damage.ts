@@ -14,7 +14,7 @@ import { type Candidate, makeCandidate } from './candidate.js';
 import { bordersAs, qualityOf } from './measuring.js';
 import { type Recipe, type RecipeContext, runRecipe, type Step } from './recipe.js';
 import type { NodeDamage } from './relax.js';
-import type { Relaxable } from './targets.js';
+import { isCommonStep, type Relaxable } from './targets.js';
 
 /** Samples for the damage of one node: the ranking needs few, since the worst stand out. */
 export const damageSamples = 16;
@@ -48,16 +48,22 @@ export async function rankNodes(
   nodes: ReadonlyMap<string, number>,
   samples: readonly Sample[],
 ): Promise<readonly NodeDamage[]> {
-  const { candidate, engine, original, context, rankings, relax } = request;
+  const { candidate, engine, context, rankings, relax } = request;
+  // The steps before are run once; each variant is one node of one step on top of them.
+  const first = Math.min(...relax.steps);
+  const before = candidate.recipe.slice(0, first);
   const key = JSON.stringify([
+    before,
     relax.steps.map((step) => candidate.recipe[step]),
     [...nodes.keys()],
   ]);
   const known = rankings.get(key);
   if (known) return known;
-  // The steps before are run once; each variant is one node of one step on top of them.
-  const first = Math.min(...relax.steps);
-  const base = await runRecipe(request.model, candidate.recipe.slice(0, first), context);
+  const base = await runRecipe(request.model, before, context);
+  // What a cut has changed is not the damage of a node.
+  const original = before.every(isCommonStep)
+    ? request.original
+    : { name: 'before', source: await modelSource(base.model), ...bordersAs(base.model) };
   const only = async function* (): AsyncGenerator<Variant> {
     for (const [node, step] of nodes) {
       yield {

@@ -41,7 +41,13 @@ import {
 import type { Recipe } from './recipe.js';
 import type { NodeDamage } from './relax.js';
 import { relaxCandidate } from './relax-candidate.js';
-import { type Borders, type CandidateSpec, candidatesFor, withBorders } from './targets.js';
+import {
+  type Borders,
+  type CandidateSpec,
+  candidatesFor,
+  withBorders,
+  withPruning,
+} from './targets.js';
 
 export interface OptimizeOptions {
   readonly target: Target;
@@ -49,6 +55,8 @@ export interface OptimizeOptions {
   readonly goal?: Goal | undefined;
   /** Default: see defaultPromise. */
   readonly promise?: QualityPromise | undefined;
+  /** Share of MACs to take out, in (0, 1): candidates with fewer channels and heads. Default none. */
+  readonly prune?: number | undefined;
   /** Integers at the model's inputs and outputs. Default none. */
   readonly borders?: Borders | undefined;
   /** Threads of the runtime while timing. Default 1. */
@@ -129,7 +137,11 @@ export async function optimize(
     firstSteps: new Map(),
   };
 
-  const specs = withBorders(candidatesFor(options.target), options.borders ?? {});
+  const plain = candidatesFor(options.target);
+  const specs = withBorders(
+    options.prune === undefined ? plain : withPruning(plain, { macs: options.prune }),
+    options.borders ?? {},
+  );
   const known = await measurable(original, dataset, engine, samples.evaluate, signal);
   const promise = options.promise ?? defaultPromise(known);
   checkPromise(promise, known);

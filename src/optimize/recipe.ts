@@ -6,6 +6,7 @@ import { PareError } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import { applyPass, type Pass, type PassContext, type PassReport } from '../pass.js';
+import { pruneMethods } from '../prune/index.js';
 import { equalize } from '../quantize/accuracy/equalize.js';
 import { learnedRounding } from '../quantize/accuracy/learned-rounding.js';
 import { schemes } from '../quantize/index.js';
@@ -13,6 +14,7 @@ import { fuseInput } from '../quantize/io/fuse-input.js';
 import { quantizeInput } from '../quantize/io/quantize-input.js';
 import { quantizeOutput } from '../quantize/io/quantize-output.js';
 import { simplify } from '../simplify/index.js';
+import { preparingPasses } from './preparing.js';
 
 export interface Step {
   readonly pass: string;
@@ -30,9 +32,15 @@ type StepRunner = (
 const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
   simplify,
   ...Object.fromEntries(
-    [...schemes, equalize, learnedRounding, quantizeInput, fuseInput, quantizeOutput].map(
-      (pass) => [pass.name, runnerOf(pass as unknown as Pass)],
-    ),
+    [
+      ...Object.values(pruneMethods),
+      ...schemes,
+      equalize,
+      learnedRounding,
+      quantizeInput,
+      fuseInput,
+      quantizeOutput,
+    ].map((pass) => [pass.name, runnerOf(pass as unknown as Pass)]),
   ),
 });
 
@@ -47,8 +55,9 @@ interface StepResult {
 
 export interface RecipeContext extends Partial<PassContext> {
   /**
-   * Results of first steps on one and the same model, by step: a search runs many recipes that
-   * begin alike, and statistics of activations belong to the weights that they were seen with.
+   * Results of first steps on one and the same model, by the steps up to there: a search runs many
+   * recipes that begin alike, and statistics of activations belong to the weights that they were
+   * seen with. Beyond the first, only what prepares a model is kept.
    */
   readonly firstSteps?: Map<string, StepResult> | undefined;
 }
@@ -64,6 +73,7 @@ export async function runRecipe(
 ): Promise<{ model: Model; reports: PassReport[] }> {
   const { firstSteps, ...passContext } = context;
   let current = model;
+  let isShared = true;
   const reports: PassReport[] = [];
   for (const [at, step] of recipe.entries()) {
     const runner = runners[step.pass];
@@ -72,13 +82,14 @@ export async function runRecipe(
         hint: `known passes: ${Object.keys(runners).join(', ')}`,
       });
     }
-    const key = JSON.stringify(step);
-    const known = at === 0 ? firstSteps?.get(key) : undefined;
+    isShared &&= at === 0 || preparingPasses.has(step.pass);
+    const key = JSON.stringify(recipe.slice(0, at + 1));
+    const known = isShared ? firstSteps?.get(key) : undefined;
     const result = known ?? (await runner(current, step.options, passContext));
-    if (at === 0) firstSteps?.set(key, result);
+    if (isShared) firstSteps?.set(key, result);
     current = result.model;
     reports.push(result.report);
   }
   // What is remembered must not change, whatever the caller does with the result.
-  return { model: recipe.length === 1 && firstSteps ? cloneModel(current) : current, reports };
+  return { model: isShared && firstSteps ? cloneModel(current) : current, reports };
 }

@@ -5,6 +5,7 @@
  */
 import type { Target } from '../engine/engine.js';
 import { PareError } from '../errors.js';
+import { preparingPasses } from './preparing.js';
 import type { Recipe, Step } from './recipe.js';
 
 export interface CandidateSpec {
@@ -157,6 +158,36 @@ export function candidatesFor(target: Target): readonly CandidateSpec[] {
   );
 }
 
+/**
+ * Every candidate, and every candidate again behind a cut: what a smaller model gains, its integers
+ * gain too. Simplify runs once more after the cut, since it takes equal tensors apart before it.
+ *
+ * @param options of the pass `prune-structured`, such as `{ macs: 0.3 }`
+ */
+export function withPruning(
+  specs: readonly CandidateSpec[],
+  options: Readonly<Record<string, unknown>>,
+): readonly CandidateSpec[] {
+  const cut: Step[] = [
+    { pass: simplified.pass, options: { unshare: true } },
+    { pass: 'prune-structured', options },
+    simplified,
+  ];
+  const pruned = specs.map(({ name, why, recipe: [, ...rest], relax }): CandidateSpec => {
+    const shifted = relax && {
+      relax: { ...relax, steps: relax.steps.map((step) => step + cut.length - 1) },
+    };
+    const isPlain = rest.length === 0;
+    return {
+      name: isPlain ? 'pruned' : `pruned + ${name}`,
+      why: isPlain ? 'fewer channels, heads and neurons: less work on every runtime' : why,
+      recipe: [...cut, ...rest],
+      ...shifted,
+    };
+  });
+  return [...specs, ...pruned];
+}
+
 /** What the user wants the model to take and give, whatever is done inside. */
 export interface Borders {
   /** Options of quantize-input: the model takes raw bytes. */
@@ -177,8 +208,8 @@ export function isCommonStep({ pass }: Step): boolean {
   return borderPasses.has(pass);
 }
 
-/** The candidates with integers at the model's borders: the input right after simplify, so that
- * what follows sees the weights it folds into. */
+/** The candidates with integers at the model's borders: the input right after what prepares the
+ * model, so that what follows sees the weights it folds into. */
 export function withBorders(
   specs: readonly CandidateSpec[],
   { input, output }: Borders,
@@ -188,11 +219,15 @@ export function withBorders(
     ...(input ? [{ pass: 'fuse-input', options: {} }] : []),
     ...(output ? [{ pass: 'quantize-output', options: output }] : []),
   ];
-  return specs.map(({ recipe: [first, ...rest], relax, ...spec }) => ({
-    ...spec,
-    recipe: [first!, ...before, ...rest, ...after],
-    ...(relax && {
-      relax: { ...relax, steps: relax.steps.map((step) => step + before.length) },
-    }),
-  }));
+  return specs.map(({ recipe, relax, ...spec }) => {
+    const own = recipe.findIndex(({ pass }) => !preparingPasses.has(pass));
+    const lead = own < 0 ? recipe.length : own;
+    return {
+      ...spec,
+      recipe: [...recipe.slice(0, lead), ...before, ...recipe.slice(lead), ...after],
+      ...(relax && {
+        relax: { ...relax, steps: relax.steps.map((step) => step + before.length) },
+      }),
+    };
+  });
 }

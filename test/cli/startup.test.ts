@@ -20,9 +20,9 @@ const light =
 
 const libraries = /^node_modules\/(zod|commander)\//;
 
-/** The definition of a command, and the names of calibrators, formats and rewrites in it. */
+/** The definition of a command, and the names of calibrators, formats, rewrites and methods in it. */
 const definition =
-  /^dist\/(cli\/commands\/[\w-]+|quantize\/(calibrate\/[\w-]+|names|static\/override-schema)|simplify\/names)\.js$/;
+  /^dist\/(cli\/commands\/[\w-]+|quantize\/(calibrate\/[\w-]+|names|static\/override-schema)|simplify\/names|prune\/method-names)\.js$/;
 
 let runs = 0;
 

@@ -34,6 +34,12 @@ export const commands: readonly LightCommand[] = Object.freeze([
     load: async () => (await import('./calibration.js')).calibrationCommand,
   },
   {
+    name: 'prune',
+    summary: 'take weights or whole blocks out, and report what stayed and why',
+    example: 'prune net.onnx --method unstructured --sparsity 80% --compress',
+    load: async () => (await import('./prune.js')).pruneCommand,
+  },
+  {
     name: 'evaluate',
     summary: 'measure accuracy on data, and agreement with the first model',
     load: async () => (await import('./evaluate.js')).evaluateCommand,

@@ -16,6 +16,15 @@ export const optimizeOptions = z.object({
     'balanced',
   ),
   ...promiseFields,
+  prune: z.optional(
+    z.number().check(
+      z.gt(0),
+      z.lt(1),
+      meta('try candidates with this much less to compute: channels, heads and neurons leave', {
+        unit: 'share',
+      }),
+    ),
+  ),
   output: z.optional(
     z
       .string()
@@ -40,6 +49,10 @@ export const optimizeCommand = defineCommand({
     {
       command: 'optimize bert.onnx --data tokens.jsonl --max-flips 1% --for latency',
       text: 'without labels: 1 % of predictions may change',
+    },
+    {
+      command: 'optimize resnet.onnx --data photos --preprocess imagenet --prune 30%',
+      text: 'candidates with 30 % fewer MACs too',
     },
   ],
   run: async (context) => (await import('../run/optimize.js')).run(context),

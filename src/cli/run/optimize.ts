@@ -64,6 +64,7 @@ export async function run(
           goal: options.for,
           promise: promiseOf(options),
           borders: await bordersOf(options),
+          prune: options.prune,
           threads: globals.threads,
           samples: options.samples,
           seed: globals.seed,

@@ -6,7 +6,6 @@ import { resolve } from 'node:path';
 import type * as z from 'zod/mini';
 import type { Dataset } from '../../data/dataset.js';
 import { repeatableFeeds } from '../../data/repeatable-feeds.js';
-import { splitDataset } from '../../data/split.js';
 import { checkTargets } from '../../disk/check-targets.js';
 import { writeFilesAtomic } from '../../disk/write-file.js';
 import { modelSource } from '../../engine/model-source.js';
@@ -27,6 +26,7 @@ import { latencyCells, qualityCells, qualityColumns } from '../../report/measure
 import { passReportText } from '../../report/pass-report.js';
 import { table } from '../../report/table.js';
 import { version } from '../../version.js';
+import { calibrationSplit } from '../calibration-split.js';
 import type { CommandContext } from '../command.js';
 import { type quantizeOptions, schemeFields } from '../commands/quantize.js';
 import { isSlower, measureSpeed } from '../measured-speed.js';
@@ -41,6 +41,7 @@ import {
   usingModels,
 } from '../open.js';
 import { toJson } from '../output.js';
+import { ownOptions } from '../own-options.js';
 import { readCalibration } from '../read-calibration.js';
 import { checkSearchOptions, searchNodes } from './quantize-search.js';
 
@@ -60,7 +61,8 @@ export async function run({
     cwd,
     options.output ?? args.model.replace(/(\.onnx)?$/, `.${scheme}.onnx`),
   );
-  const own = schemeOptions(options);
+  const pass = schemes.find(({ name }) => name === scheme)!;
+  const own = ownOptions('quantize', scheme, pass.options, schemeFields, options);
   const recipe = await recipeOf(options, own);
   const step = recipe.findIndex(({ pass }) => pass === scheme);
   refuseDataOptions(options);
@@ -225,29 +227,6 @@ async function tableOf(
   return calibrate(before.model, recipe[step]!.options, context, { version, data });
 }
 
-/** The flags that were given, checked against what the scheme knows. */
-function schemeOptions(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const pass = schemes.find(({ name }) => name === options.scheme);
-  if (!pass) {
-    throw new PareError('usage', `quantize: no scheme is named ${options.scheme}`, {
-      hint: `schemes: ${schemes.map(({ name }) => name).join(', ')}`,
-    });
-  }
-  const known = Object.keys(pass.options.shape);
-  const given = Object.keys(schemeFields).filter((key) => options[key] !== undefined);
-  const foreign = given.find((key) => !known.includes(key));
-  if (foreign) {
-    throw new PareError('usage', `quantize: ${options.scheme} has no option --${kebab(foreign)}`, {
-      hint: `its options: ${known.map((key) => `--${kebab(key)}`).join(', ')}`,
-    });
-  }
-  return Object.fromEntries(given.map((key) => [key, options[key]]));
-}
-
-function kebab(key: string): string {
-  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
 /** What else to try for a result that runs slower than the original. */
 function slowerAdvice({ scheme, form }: Context['options']): string {
   return scheme === 'weight-only' && form !== 'cast'
@@ -285,13 +264,4 @@ async function recipeOf(
     ...(input ? [{ pass: 'fuse-input', options: {} }] : []),
     ...(output ? [{ pass: 'quantize-output', options: output }] : []),
   ];
-}
-
-/** Samples that calibrate, 100 unless the user says, and the others, which evaluate. */
-function calibrationSplit(dataset: Dataset, limit = 100, seed: number) {
-  const { train, test } = dataset.parts ?? {};
-  const available = train ? train.end - train.start : dataset.size;
-  const calibrate = Math.min(limit, available);
-  const left = test ? test.end - test.start : dataset.size - calibrate;
-  return splitDataset(dataset, { calibrate, evaluate: left, seed });
 }

@@ -4,11 +4,11 @@ import { float32Of, hostTensor, randomFeeds } from '../../engine/host-tensor.js'
 import { createNodeEngine } from '../../engine/node.js';
 import type { Model } from '../../graph/model.js';
 import { parseModel } from '../../graph/parse.js';
+import { patchLayouts } from '../../measure/input-patches.js';
 import { Tensor } from '../../onnx/tensor.js';
 import { applyPass } from '../../pass.js';
 import { firstOutput, runModel, snr } from '../../testing/node-models.js';
 import { staticScheme } from '../static.js';
-import { patchLayouts } from './input-patches.js';
 import { learnedRounding } from './learned-rounding.js';
 
 let engine: Engine;

@@ -12,14 +12,14 @@ import { inferShapes } from '../../engine/shapes.js';
 import { throwIfAborted } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
 import type { Node } from '../../graph/node.js';
+import { type InputMoments, inputMoments } from '../../measure/input-moments.js';
+import { type PatchLayout, patchLayouts } from '../../measure/input-patches.js';
 import { Tensor } from '../../onnx/tensor.js';
 import { definePass, type PassContext, ReportBuilder, requireEngine } from '../../pass.js';
 import { checkPatterns, nodeMatcher } from '../../pattern.js';
 import { floatArray } from '../../simplify/affine.js';
 import { setConstantInput } from '../../simplify/edit.js';
 import { type Linear, linearOf, whyNotChange } from '../../simplify/linear.js';
-import { type InputMoments, inputMoments } from './input-moments.js';
-import { type PatchLayout, patchLayouts } from './input-patches.js';
 import { roundRow } from './round-row.js';
 
 const learnedRoundingOptions = z.object({

@@ -3,9 +3,9 @@
  * output position, for Gemm a row of its input. Reads single windows of tensors that came out of
  * the runtime; source of the geometry: Conv in the ONNX operator specification.
  */
-import type { HostTensor } from '../../engine/engine.js';
-import { float32Of } from '../../engine/host-tensor.js';
-import type { Node } from '../../graph/node.js';
+import type { HostTensor } from '../engine/engine.js';
+import { float32Of } from '../engine/host-tensor.js';
+import type { Node } from '../graph/node.js';
 
 export interface PatchLayout {
   /** Groups whose rows see different features. */
@@ -31,19 +31,29 @@ export const patchLayouts: Readonly<Record<string, Describe>> = Object.freeze({
 
 function matrixPatches(node: Node, dims: readonly number[]): PatchLayout | { reason: string } {
   if (node.int('transA', 0) !== 0) return { reason: 'its input is transposed' };
-  const features = dims[node.int('transB', 0) ? 1 : 0]!;
+  return axisPatches(dims[node.int('transB', 0) ? 1 : 0]!, -1);
+}
+
+/** One window per place along the other axes: the features lie along `axis` of the input. */
+export function axisPatches(features: number, axis: number, groups = 1): PatchLayout {
+  const innerOf = ({ dims }: HostTensor) =>
+    dims.slice(axis < 0 ? dims.length + axis + 1 : axis + 1).reduce((total, dim) => total * dim, 1);
+  const width = groups * features;
   return {
-    groups: 1,
+    groups,
     features,
-    positions: ({ dims: [rows = 0] }) => rows,
+    positions: ({ data }) => data.length / width,
     read(input, position, into, offset) {
-      const start = position * features;
-      into.set(float32Of(input).subarray(start, start + features), offset);
+      const values = float32Of(input);
+      const inner = innerOf(input);
+      let from = Math.floor(position / inner) * width * inner + (position % inner);
+      for (let i = 0; i < width; i++, from += inner) into[offset + i] = values[from]!;
     },
   };
 }
 
-function convolutionPatches(
+/** Windows of a convolution over one or two axes, for a weight of these dims. */
+export function convolutionPatches(
   node: Node,
   [, perGroup = 0, ...kernel]: readonly number[],
 ): PatchLayout | { reason: string } {

@@ -2,14 +2,11 @@
  * Means and covariances of what the weights of layers are multiplied with, from windows at seeded
  * positions of samples. Memory depends on the layers only, not on the number of samples.
  */
-import { createMatMul } from '../../engine/matmul.js';
-import { modelSource } from '../../engine/model-source.js';
-import { PareError, throwIfAborted } from '../../errors.js';
-import { cloneModel } from '../../graph/clone.js';
-import type { Model } from '../../graph/model.js';
-import { type PassContext, requireEngine } from '../../pass.js';
-import { createRandom } from '../../random.js';
+import type { MatMul } from '../engine/matmul.js';
+import type { Model } from '../graph/model.js';
+import type { PassContext } from '../pass.js';
 import type { PatchLayout } from './input-patches.js';
+import { sumWindows, type WindowRequest, type WindowSum } from './input-windows.js';
 
 export interface InputMoments {
   /** E[x]: [groups, features]. */
@@ -20,69 +17,36 @@ export interface InputMoments {
   readonly count: number;
 }
 
-export interface MomentRequest {
-  /** Name of the layer's input value. */
-  readonly name: string;
-  readonly layout: PatchLayout;
-}
-
 /** Windows that are multiplied at once. */
 const chunkRows = 512;
 
 /** In the order of the requests. */
 export async function inputMoments(
   model: Model,
-  requests: readonly MomentRequest[],
+  requests: readonly WindowRequest[],
   context: PassContext,
   pass: string,
 ): Promise<InputMoments[]> {
-  const engine = requireEngine(context, pass);
-  if (!context.samples) {
-    throw new PareError('usage', `${pass}: needs samples to see the inputs of layers`, {
-      hint: 'give data with --data PATH; labels are not needed',
-    });
-  }
-  const probe = cloneModel(model);
-  const names = [...new Set(requests.map(({ name }) => name))];
-  const added = names.map((name) => probe.graph.value(name)).filter((value) => !value.isInput);
-  for (const value of added) if (!value.isOutput) probe.graph.outputs.push(value);
-  const fetches = added.map(({ name }) => name);
-  const random = createRandom(context.seed);
-  const blas = createMatMul(engine);
   const sums = requests.map(({ layout }) => new MomentSum(layout));
-  const session = await engine.createSession(await modelSource(probe), { optimization: 'basic' });
-  const task = context.progress.task(`${pass}: inputs of layers`);
-  let count = 0;
-  try {
-    for await (const feeds of context.samples()) {
-      throwIfAborted(context.signal);
-      const results = await session.run(feeds, fetches.length > 0 ? fetches : undefined);
-      for (const [at, { name, layout }] of requests.entries()) {
-        const input = results[name] ?? feeds[name]!;
-        const positions = layout.positions(input);
-        // A covariance of n features needs some multiple of n windows; a hundred samples give 12 n.
-        const wanted = Math.min(positions, Math.max(16, Math.ceil(layout.features / 8)));
-        for (let i = 0; i < wanted; i++) {
-          const position = wanted === positions ? i : random.int(positions);
-          const slot = sums[at]!.nextSlot();
-          layout.read(input, position, slot.rows, slot.offset);
-          if (sums[at]!.isFull) await sums[at]!.flush(blas);
-        }
-      }
-      task.update(++count);
-    }
-    if (count === 0) throw new PareError('invalid-data', `${pass}: there is no sample`);
-    for (const sum of sums) await sum.flush(blas);
-  } finally {
-    task.end();
-    await session.release();
-    await blas.release();
-  }
+  await sumWindows(model, requests, sums, context, pass);
   return sums.map((sum) => sum.result());
 }
 
+/** E[x x'] without the mean taken out: what the error of a layer's outputs is measured by. */
+export function secondMoments({ means, covariances }: InputMoments, groups: number): Float64Array {
+  const features = means.length / groups;
+  const moments = covariances.slice();
+  for (let group = 0, at = 0; group < groups; group++) {
+    const start = group * features;
+    for (let i = 0; i < features; i++) {
+      for (let j = 0; j < features; j++) moments[at++]! += means[start + i]! * means[start + j]!;
+    }
+  }
+  return moments;
+}
+
 /** Sums of x and of x x'. */
-class MomentSum {
+class MomentSum implements WindowSum {
   readonly #layout: PatchLayout;
   readonly #rows: Float32Array;
   readonly #sums: Float64Array;
@@ -107,7 +71,7 @@ class MomentSum {
     return { rows: this.#rows, offset: this.#filled++ * groups * features };
   }
 
-  async flush(blas: ReturnType<typeof createMatMul>): Promise<void> {
+  async flush(blas: MatMul): Promise<void> {
     const { groups, features } = this.#layout;
     const width = groups * features;
     const rows = this.#filled;

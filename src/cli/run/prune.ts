@@ -1,0 +1,191 @@
+/**
+ * What pare prune does: applies the method, reports it, evaluates it where there are data, and
+ * writes the model.
+ */
+import { resolve } from 'node:path';
+import type * as z from 'zod/mini';
+import type { Dataset } from '../../data/dataset.js';
+import { repeatableFeeds } from '../../data/repeatable-feeds.js';
+import { checkTargets } from '../../disk/check-targets.js';
+import { compressed, compressedPaths, writtenBrotliQuality } from '../../disk/compressed.js';
+import { type WriteOptions, writeFilesAtomic } from '../../disk/write-file.js';
+import type { Engine } from '../../engine/engine.js';
+import { modelSource } from '../../engine/model-source.js';
+import type { Model } from '../../graph/model.js';
+import { evaluate } from '../../measure/evaluate.js';
+import { type SizeReport, sizeOf } from '../../measure/size.js';
+import { brotliCounter, modelFiles } from '../../node.js';
+import { bordersAs } from '../../optimize/measuring.js';
+import { type Recipe, runRecipe } from '../../optimize/recipe.js';
+import type { PassContext, PassReport } from '../../pass.js';
+import { pruneMethods } from '../../prune/index.js';
+import type { PruneMethodName } from '../../prune/method-names.js';
+import type { PlanDetails } from '../../prune/plan-details.js';
+import { formatBytes } from '../../report/format.js';
+import { latencyCells, qualityCells, qualityColumns } from '../../report/measurements.js';
+import { passReportText } from '../../report/pass-report.js';
+import { prunePlanText } from '../../report/prune-plan.js';
+import { type TableOptions, table } from '../../report/table.js';
+import { calibrationSplit } from '../calibration-split.js';
+import type { CommandContext } from '../command.js';
+import { methodFields, type pruneOptions } from '../commands/prune.js';
+import { isSlower, measureSpeed } from '../measured-speed.js';
+import {
+  inputFiles,
+  portsOf,
+  refuseDataOptions,
+  tableSettings,
+  usingData,
+  usingEngine,
+  usingModels,
+} from '../open.js';
+import { ownOptions } from '../own-options.js';
+
+type Context = CommandContext<z.output<typeof pruneOptions>, { readonly model: string }>;
+
+/** Options of simplify: shared tensors make widths hang together that need not. */
+const preparation: Readonly<Record<PruneMethodName, Readonly<Record<string, unknown>>>> = {
+  unstructured: {},
+  structured: { unshare: true },
+  depth: {},
+};
+
+export async function run(context: Context): Promise<void> {
+  const { args, options, globals, cwd, signal } = context;
+  const { method } = options;
+  const target = resolve(
+    cwd,
+    options.output ?? args.model.replace(/(\.onnx)?$/, `.${method}.onnx`),
+  );
+  const pass = pruneMethods[method];
+  const own = ownOptions('prune', method, pass.options, methodFields, options);
+  const recipe: Recipe = [
+    ...(options.simplify ? [{ pass: 'simplify', options: preparation[method] }] : []),
+    { pass: pass.name, options: own },
+  ];
+  refuseDataOptions(options);
+  await usingModels([args.model], cwd, ([opened]) =>
+    usingEngine('node', globals, async (engine) => {
+      const { model, files } = opened!;
+      const write = { force: globals.force, inputs: inputFiles(files, options, cwd), signal };
+      const targets = options.compress ? [target, ...compressedPaths(target)] : [target];
+      await checkTargets(targets, write);
+      const job = { context, engine, model, recipe, target, write };
+      if (options.data === undefined) return prune(job, undefined);
+      const ports = await portsOf(engine, { name: 'original', source: await modelSource(model) });
+      return usingData(options, ports, cwd, (dataset) => prune(job, dataset));
+    }),
+  );
+}
+
+interface Job {
+  readonly context: Context;
+  readonly engine: Engine;
+  readonly model: Model;
+  readonly recipe: Recipe;
+  readonly target: string;
+  readonly write: WriteOptions;
+}
+
+async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
+  const { context, engine, model, recipe, target, write } = job;
+  const { args, options, globals, signal, progress, output } = context;
+  const { seed } = globals;
+  for (const note of dataset?.notes ?? []) output.warn(note);
+  const original = { name: 'original', source: await modelSource(model), ...bordersAs(model) };
+  const split = dataset && calibrationSplit(dataset, options.samples, seed);
+  const samples: PassContext['samples'] =
+    dataset && repeatableFeeds(dataset, await portsOf(engine, original), split!.calibrate);
+  const passes = { engine, signal, progress, seed, samples };
+  const { model: result, reports } = await runRecipe(model, recipe, passes);
+  const report = reports.at(-1)!;
+  for (const { notes } of reports.slice(0, -1)) for (const note of notes) output.detail(note);
+  output.human(reportText(options.method, report, tableSettings(output)));
+  for (const note of loudNotes(report)) output.warn(note);
+  if (report.changed.length === 0)
+    output.warn(`${options.method} applies to nothing in this model`);
+  const small = { name: options.method, source: await modelSource(result), ...bordersAs(result) };
+  const sizes = { before: await sizesOf(model, options), after: await sizesOf(result, options) };
+  output.human(sizeText(sizes, context));
+  const speed = await measureSpeed(original, small, engine, { dataset, seed, signal });
+  if (speed.rows) {
+    const [before, after] = speed.rows.map((row) => latencyCells(row));
+    output.human(`${before![0]} before, ${after![0]} after at one thread: ${after![1]}.`);
+    if (isSlower(speed.rows[1])) output.warn('the result is slower than the original here');
+  } else output.warn(`the speed was not measured: ${speed.reason}`);
+  const evaluations =
+    dataset && split!.evaluate.length > 0
+      ? await evaluate([original, small], dataset, engine, {
+          indices: split!.evaluate,
+          signal,
+          progress,
+        })
+      : undefined;
+  if (dataset && !evaluations) output.warn('no samples are left to evaluate the result on');
+  if (evaluations) {
+    const [reference] = evaluations;
+    output.human(
+      table(
+        [{ header: '' }, ...qualityColumns(reference!)],
+        evaluations.map((each) => [each.model, ...qualityCells(each, reference!)]),
+        tableSettings(output),
+      ),
+    );
+  }
+  const written = globals.dryRun ? [] : await save(result, target, options.compress, write);
+  output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${written.join(', ')}.`);
+  output.json({
+    command: 'prune',
+    model: args.model,
+    written,
+    sizes,
+    report,
+    reports,
+    evaluations,
+    speed,
+  });
+}
+
+function reportText(method: PruneMethodName, report: PassReport, settings: TableOptions): string {
+  return method === 'structured'
+    ? prunePlanText(report.details as PlanDetails, settings)
+    : passReportText([report], settings);
+}
+
+/** What nobody should overlook. */
+function loudNotes({ notes }: PassReport): string[] {
+  return notes.filter((note) => /^(the cut was not proved|the proof is blind)/.test(note));
+}
+
+/** At the quality that files are written with where they are. */
+function sizesOf(model: Model, { compress }: Context['options']): Promise<SizeReport> {
+  return sizeOf(model, {
+    brotli: () => (compress ? brotliCounter(writtenBrotliQuality) : brotliCounter()),
+  });
+}
+
+function sizeText(
+  { before, after }: { readonly before: SizeReport; readonly after: SizeReport },
+  { output }: Context,
+): string {
+  const row = (name: string, { fileBytes, gzipBytes, brotliBytes }: SizeReport) => [
+    name,
+    ...[fileBytes, gzipBytes!, brotliBytes!].map(formatBytes),
+  ];
+  const columns = ['file', 'gzip', 'brotli'].map((header) => ({ header, align: 'right' as const }));
+  const rows = [row('before', before), row('after', after)];
+  return `\n${table([{ header: '' }, ...columns], rows, tableSettings(output))}`;
+}
+
+/** The model last, so that its compressed forms are never those of another. */
+async function save(
+  model: Model,
+  target: string,
+  compress: boolean,
+  write: WriteOptions,
+): Promise<string[]> {
+  const files = await modelFiles(model, target);
+  const all = compress ? [...files.flatMap(compressed), ...files] : files;
+  await writeFilesAtomic(all, write);
+  return all.map(({ path }) => path);
+}

@@ -1,0 +1,136 @@
+/**
+ * What can be repaired behind a cut, in which order, and what each layer should give. Looks at the
+ * graph only.
+ *
+ * A layer in front of a residual Add aims at the sum and not at its own output: what the other
+ * branch has lost by then is made good with it. Steps of one level do not see each other, so they
+ * share a pass over the samples.
+ */
+import type { Graph } from '../../graph/graph.js';
+import type { Node } from '../../graph/node.js';
+import type { Value } from '../../graph/value.js';
+import { channelNormalizations } from '../../ops/channel-normalizations.js';
+import type { TypeLookup } from '../../ops/cost.js';
+import { traitsOf } from '../../ops/traits.js';
+import type { Coupling, Cut } from '../family.js';
+import { type LinearLayer, linearLayer } from './layers.js';
+
+/** Names are those of values, which the cut leaves as they are. */
+export interface LayerStep {
+  readonly kind: 'layer';
+  readonly level: number;
+  readonly layer: LinearLayer;
+  /** In the original: what the layer, with the other branch, should give. */
+  readonly target: string;
+  /** In the pruned model: the other operand of the Add in front of the target. */
+  readonly other: string | undefined;
+}
+
+export interface NormalizationStep {
+  readonly kind: 'normalization';
+  readonly level: number;
+  readonly node: Node;
+}
+
+export interface RepairPlan {
+  readonly steps: readonly (LayerStep | NormalizationStep)[];
+  /** Linear layers that see other inputs than before and are not fitted. */
+  readonly left: readonly { readonly node: Node; readonly reason: string }[];
+}
+
+export interface PlanOptions {
+  /** Layers with more inputs per group are not fitted: the solve grows with their cube. */
+  readonly maxFeatures: number;
+  /** Of the values of `coupling.model`. */
+  readonly types: TypeLookup;
+}
+
+/** @param pruned the graph after the cut, with the value names of `coupling.model` */
+export function planRepair(
+  pruned: Graph,
+  coupling: Coupling,
+  cut: Cut,
+  { maxFeatures, types }: PlanOptions,
+): RepairPlan {
+  const dimsOf = ({ name }: Value) => {
+    const value = coupling.model.graph.find(name);
+    return value && types(value)?.dims.join();
+  };
+  const inexact = inexactNodes(coupling, cut);
+  const levels = new Map<Value, number>();
+  const order = new Map([...pruned.nodes].map((node, at) => [node, at]));
+  const steps: (LayerStep | NormalizationStep)[] = [];
+  const left: { node: Node; reason: string }[] = [];
+  const levelOf = (value: Value | undefined) => (value && levels.get(value)) ?? 0;
+  for (const node of pruned.nodes) {
+    let level = Math.max(0, ...node.inputs.map(levelOf));
+    const isInexact = inexact.has(node.outputs[0]?.name ?? '');
+    const found = isInexact ? linearLayer(node) : undefined;
+    if (isInexact && channelNormalizations[node.op]) {
+      steps.push({ kind: 'normalization', level: ++level, node });
+    } else if (found && 'reason' in found) left.push({ node, reason: found.reason });
+    else if (found && found.features > maxFeatures) {
+      left.push({ node, reason: `its ${found.features} inputs are more than ${maxFeatures}` });
+    } else if (found) {
+      const sum = residualSum(found, order, dimsOf);
+      level = Math.max(level, levelOf(sum?.other)) + 1;
+      const target = sum?.result ?? found.result;
+      steps.push({
+        kind: 'layer',
+        level,
+        layer: found,
+        target: target.name,
+        other: sum?.other.name,
+      });
+    }
+    for (const output of node.outputs) if (output) levels.set(output, level);
+  }
+  return { steps: steps.sort((a, b) => a.level - b.level), left };
+}
+
+/** The addition of two branches behind a layer, where the other branch is complete before it. */
+function residualSum(
+  { node, result }: LinearLayer,
+  order: ReadonlyMap<Node, number>,
+  dimsOf: (value: Value) => string | undefined,
+): { readonly result: Value; readonly other: Value } | undefined {
+  const use = result.onlyUse;
+  if (!use || !traitsOf(use.node.op).sum || use.node.inputs.length !== 2) return undefined;
+  const other = use.node.input(1 - use.index);
+  const isActivation = other !== result && !other.constant;
+  const isEarlier = other.producer ? order.get(other.producer)! < order.get(node)! : other.isInput;
+  const isAlike = dimsOf(other) !== undefined && dimsOf(other) === dimsOf(result);
+  return isActivation && isEarlier && isAlike ? { result: use.node.output(), other } : undefined;
+}
+
+/**
+ * Names of the first outputs of nodes that compute something else after the cut, apart from units
+ * that are gone: nodes that mix the units of a family, and what lies behind them.
+ */
+function inexactNodes({ model, families }: Coupling, cut: Cut): ReadonlySet<string> {
+  const smaller = families.filter(({ id }) => (cut.get(id)?.size ?? 0) > 0);
+  const readers = new Set<Node>();
+  const carriedBy = new Map<Value, Set<string>>();
+  for (const { id, members, carriers } of smaller) {
+    for (const { node, side } of members) if (side === 'in') readers.add(node);
+    for (const { value } of carriers) {
+      const ids = carriedBy.get(value) ?? new Set();
+      carriedBy.set(value, ids.add(id));
+    }
+  }
+  const inexact = new Set<Value>();
+  const names = new Set<string>();
+  for (const node of model.graph.nodes) {
+    const inputs = node.inputs.filter((value) => value !== undefined);
+    const outputs = node.outputs.filter((value) => value !== undefined);
+    const mixes = inputs.some((input) =>
+      [...(carriedBy.get(input) ?? [])].some(
+        (id) => !outputs.some((output) => carriedBy.get(output)?.has(id)),
+      ),
+    );
+    if (!readers.has(node) && !mixes && !inputs.some((input) => inexact.has(input))) continue;
+    for (const output of outputs) inexact.add(output);
+    if (outputs[0]) names.add(outputs[0].name);
+  }
+  return names;
+}

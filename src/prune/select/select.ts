@@ -1,0 +1,124 @@
+/**
+ * Chooses the units to remove: the shortest prefix of the moves that meets the target. Costs fall
+ * with every move, so the place is found by bisection, with exact costs at each try.
+ */
+import { PareError } from '../../errors.js';
+import { formatBytes, formatPercent } from '../../report/format.js';
+import type { Cut } from '../family.js';
+import type { Cost, CostModel } from './cost.js';
+import { type MoveOptions, type Moves, planMoves, type ScoredFamily } from './moves.js';
+
+/** What the cut has to reach; shares are of what the model has now, in (0, 1). */
+export type PruneTarget =
+  /** Share of the units to remove, of those that compete with each other. */
+  | { readonly kind: 'ratio'; readonly share: number }
+  | { readonly kind: 'macs' | 'parameters'; readonly share: number }
+  | { readonly kind: 'size'; readonly bytes: number };
+
+export interface Selection {
+  readonly cut: Cut;
+  readonly before: Cost;
+  readonly after: Cost;
+}
+
+/**
+ * @param scored families that may shrink, each with its scores; larger is more important
+ * @throws PareError `budget` when no cut meets the target: with the best that can be reached and
+ *   the limits that stand in the way
+ */
+export function selectUnits(
+  scored: readonly ScoredFamily[],
+  target: PruneTarget,
+  costs: CostModel,
+  options: MoveOptions,
+): Selection {
+  const comparable =
+    options.scope === 'global-per-mac' ? scored.map((each) => perMac(each, costs)) : scored;
+  const moves = planMoves(comparable, options);
+  const count = target.kind === 'ratio' ? countUpTo(moves, target.share) : shortest(moves);
+  const cut = moves.cut(count);
+  return { cut, before: costs.full, after: costs.of(cut) };
+
+  function shortest({ list, cut: cutOf }: Moves): number {
+    const meets = (length: number) => isMet(target, costs.full, costs.of(cutOf(length)));
+    if (!meets(list.length)) throw unreachable(comparable, target, costs, options);
+    let [low, high] = [0, list.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (meets(middle)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+function countUpTo({ list }: Moves, share: number): number {
+  const first = list.findIndex(({ key }) => key > share + 1e-9);
+  return first < 0 ? list.length : first;
+}
+
+function perMac({ family, scores }: ScoredFamily, costs: CostModel): ScoredFamily {
+  const saved = costs.macsPerUnit(family);
+  // What saves nothing leaves last.
+  return { family, scores: scores.map((score, unit) => score / Math.max(saved[unit]!, 1e-9)) };
+}
+
+function isMet(target: PruneTarget, before: Cost, after: Cost): boolean {
+  if (target.kind === 'ratio') return true;
+  if (target.kind === 'size') return after.bytes <= target.bytes;
+  return after[target.kind] <= before[target.kind] * (1 - target.share) + 1e-9;
+}
+
+/** Says how far it goes, and which limit, once lifted, would let it go further. */
+function unreachable(
+  scored: readonly ScoredFamily[],
+  target: PruneTarget,
+  costs: CostModel,
+  options: MoveOptions,
+): PareError {
+  const reach = (limits: MoveOptions) => {
+    const moves = planMoves(scored, limits);
+    return costs.of(moves.cut(moves.list.length));
+  };
+  const best = reach(options);
+  const binding = [
+    {
+      limit: `the largest share of a family (${formatPercent(options.largestShare)})`,
+      reached: reach({ ...options, largestShare: 1 }),
+    },
+    { limit: `the alignment (${options.align})`, reached: reach({ ...options, align: 1 }) },
+  ].filter(({ reached }) => isBetter(target, reached, best));
+  const wanted =
+    target.kind === 'size'
+      ? formatBytes(target.bytes)
+      : `${formatPercent(target.kind === 'ratio' ? 0 : target.share)} fewer ${nounOf(target)}`;
+  const limits = binding.map(
+    ({ limit, reached }) => `without ${limit}: ${reachedText(target, costs.full, reached)}`,
+  );
+  return new PareError(
+    'budget',
+    `prune: ${wanted} cannot be reached; at most ${reachedText(target, costs.full, best)}`,
+    {
+      hint:
+        limits.length > 0
+          ? limits.join('; ')
+          : 'every width that may shrink is at its least; the others are frozen, excluded or coupled to a normalization: the report lists them',
+    },
+  );
+}
+
+function isBetter(target: PruneTarget, a: Cost, b: Cost): boolean {
+  if (target.kind === 'ratio') return false;
+  const key = target.kind === 'size' ? 'bytes' : target.kind;
+  return a[key] < b[key];
+}
+
+function reachedText(target: PruneTarget, before: Cost, reached: Cost): string {
+  if (target.kind === 'size') return formatBytes(reached.bytes);
+  const key = target.kind === 'ratio' ? 'macs' : target.kind;
+  return `${formatPercent(1 - reached[key] / Math.max(1, before[key]))} fewer ${nounOf(target)}`;
+}
+
+function nounOf({ kind }: PruneTarget): string {
+  return kind === 'parameters' ? 'parameters' : 'MACs';
+}

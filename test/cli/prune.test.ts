@@ -1,0 +1,56 @@
+/** pare prune as a user calls it: what it writes, refuses and says. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { afterAll, expect, test } from 'vitest';
+import { digits, documentOf, hashOf, makeFolder, pare } from './run-pare.js';
+
+const folder = makeFolder();
+afterAll(folder.remove);
+
+test('writes the model and its compressed forms, of the sizes that it tells', async () => {
+  const before = hashOf(folder.file('digits.onnx'));
+  const method = ['--method', 'unstructured', '--sparsity', '80%', '--criterion', 'wanda'];
+  const flags = [...digits.slice(0, 4), '--samples', '20', '--compress', '-o', 'p.onnx', '--json'];
+  const result = await pare(['prune', 'digits.onnx', ...method, ...flags], folder.path);
+  expect(result.stderr).toContain('zeros give no speed');
+  expect(result.code).toBe(0);
+  const { sizes, report, evaluations, written } = documentOf(result);
+  expect(written.map((path: string) => path.slice(folder.path.length + 1))).toEqual([
+    'p.onnx.gz',
+    'p.onnx.br',
+    'p.onnx',
+  ]);
+  expect(statSync(folder.file('p.onnx.gz')).size).toBe(sizes.after.gzipBytes);
+  expect(statSync(folder.file('p.onnx.br')).size).toBe(sizes.after.brotliBytes);
+  expect(sizes.after.brotliBytes).toBeLessThan(0.5 * sizes.before.brotliBytes);
+  const model = readFileSync(folder.file('p.onnx'));
+  expect(gunzipSync(readFileSync(folder.file('p.onnx.gz'))).equals(model)).toBe(true);
+  expect(brotliDecompressSync(readFileSync(folder.file('p.onnx.br'))).equals(model)).toBe(true);
+  expect(report).toMatchObject({ pass: 'prune-unstructured', options: { sparsity: 0.8 } });
+  expect(evaluations[1]).toMatchObject({ model: 'unstructured', reference: 'original' });
+  expect(hashOf(folder.file('digits.onnx'))).toBe(before);
+}, 60_000);
+
+test('a dry run writes nothing; flags of another method and wrong values are refused', async () => {
+  const files = readdirSync(folder.path);
+  const prune = (...flags: string[]) => pare(['prune', 'digits.onnx', ...flags], folder.path);
+  const dry = await prune(
+    '--method',
+    'unstructured',
+    '--pattern',
+    '4x1',
+    '--sparsity',
+    '0.5',
+    '--dry-run',
+  );
+  expect(dry.stderr).toContain('Would write');
+  expect(dry.code).toBe(0);
+  const foreign = await prune('--method', 'depth', '--sparsity', '50%');
+  expect(foreign.stderr).toContain('prune: depth has no option --sparsity');
+  const criterion = await prune('--method', 'unstructured', '--criterion', 'guess');
+  expect(criterion.stderr).toContain('--criterion: must be one of magnitude, wanda, sparsegpt');
+  const blind = await prune('--method', 'depth', '--ratio', '50%');
+  expect(blind.stderr).toContain('needs samples');
+  expect([foreign, criterion, blind].map(({ code }) => code)).toEqual([2, 2, 2]);
+  expect(readdirSync(folder.path)).toEqual(files);
+}, 60_000);
