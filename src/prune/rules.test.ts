@@ -63,7 +63,7 @@ const cases: readonly Case[] = [
     text: `main (float[1,3,6,6] x) => (float[1,2,6,6] y)
       <${w('4,3,1,1', 'w1', 1)}, ${w('4', 's', 2)}, ${w('4', 'b', 3)}, ${w('4', 'm', 4)},
        float[4] v = {0.5, 1, 2, 3}, ${w('4', 's2', 5)}, ${w('4', 'b2', 6)}, ${w('4,1,1', 'slope', 7)}, ${w('2,4,1,1', 'w2', 8)}>
-      { a = Conv(x, w1)  b = BatchNormalization(a, s, b, m, v)  c = InstanceNormalization(b, s2, b2)
+      { a = Conv(x, w1)  n = BatchNormalization(a, s, b, m, v)  c = InstanceNormalization(n, s2, b2)
         d = PRelu(c, slope)  y = Conv(d, w2) }`,
     units: [4],
   },
@@ -72,7 +72,7 @@ const cases: readonly Case[] = [
     text: `<ir_version: 10, opset_import: ["" : 21]>
       main (float[1,3,6,6] x) => (float[1,2,6,6] y)
       <${w('8,3,1,1', 'w1', 1)}, ${w('8', 's', 2)}, ${w('8', 'b', 3)}, ${w('2,8,1,1', 'w2', 8)}>
-      { a = Conv(x, w1)  b = GroupNormalization<num_groups=4>(a, s, b)  y = Conv(b, w2) }`,
+      { a = Conv(x, w1)  n = GroupNormalization<num_groups=4>(a, s, b)  y = Conv(n, w2) }`,
     units: [4],
     stored: [['GroupNormalization', 'num_groups', 2]],
   },
@@ -81,11 +81,12 @@ const cases: readonly Case[] = [
     text: `<ir_version: 9, opset_import: ["" : 18]>
       main (float[1,3,4,4] x) => (float[1,2,4,4] y)
       <${w('4,3,1,1', 'w1', 1)}, ${w('6,3,1,1', 'w2', 2)}, int64[1] from = {2}, int64[1] to = {9223372036854775807},
-       int64[1] axis = {1}, int64[8] pads = {0,2,0,0, 0,1,0,0}, ${w('8,3,1,1', 'w3', 3)}, ${w('2,8,1,1', 'w4', 4)}>
+       int64[1] axis = {1}, int64[8] pads = {0,2,0,0, 0,1,0,0}, ${w('8,3,1,1', 'w3', 3)}, ${w('2,8,1,1', 'w4', 4)}, ${w('2,8,1,1', 'w5', 5)}>
       { a = Conv(x, w1)  b = Conv(x, w2)  c = Concat<axis=1>(a, b)
         d, e = Split<axis=1, num_outputs=2>(c)  f = Add(d, e)  g = Slice(c, from, to, axis)
-        h = Pad(f, pads)  i = Conv(x, w3)  j = Add(h, i)  k = Add(j, g)  y = Conv(k, w4) }`,
-    units: [3],
+        h = Pad(f, pads)  i = Conv(x, w3)  j = Add(h, i)  k = Conv(j, w4)  l = Conv(g, w5)
+        y = Add(k, l) }`,
+    units: [4, 3],
   },
   {
     name: 'channel shuffles tie channels in orbits',
