@@ -181,9 +181,9 @@ const cases: readonly Case[] = [
     name: 'integer products and convolutions, with zero points that are not zero',
     text: `main (float[4,6] x) => (float[4,2] y)
       <uint8[6,4] b = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24}, uint8[4] zb = {3,4,5,6},
-       float scale = {0.01}, ${w('4,2', 'w2', 2)}>
+       float scale = {0.01}, uint8[4,2] q2 = {130,90,200,140,100,150,180,60}, float s2 = {0.05}, uint8 z2 = {128}>
       { q, s, z = DynamicQuantizeLinear(x)  p = MatMulInteger(q, b, z, zb)  f = Cast<to=1>(p)
-        g = Mul(f, scale)  y = MatMul(g, w2) }`,
+        g = Mul(f, scale)  w2 = DequantizeLinear(q2, s2, z2)  y = MatMul(g, w2) }`,
     units: [4],
   },
   {
