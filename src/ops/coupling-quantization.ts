@@ -8,6 +8,7 @@ import {
   type CouplingRule,
   type CouplingRules,
   fixAll,
+  joinLabels,
   type Labels,
   type Zeros,
 } from './coupling-rule.js';
@@ -73,7 +74,7 @@ const concat: CouplingRule = {
     const axis = axisOf(scope, all[0]!.length, 0);
     scope.set(
       all[0]!.map((first, at) => {
-        if (at === axis) return Int32Array.from(all.flatMap((labels) => [...labels[at]!]));
+        if (at === axis) return joinLabels(all.map((labels) => labels[at]!));
         for (const labels of all.slice(1)) scope.unify(first, labels[at]!);
         return first;
       }),

@@ -141,3 +141,14 @@ export function axisOf(scope: { readonly node: Node }, rank: number, fallback: n
   const axis = scope.node.int('axis', fallback);
   return axis < 0 ? axis + rank : axis;
 }
+
+/** One axis after the other. */
+export function joinLabels(parts: readonly Labels[]): Labels {
+  const joined = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}

@@ -14,6 +14,7 @@ import { recurrentCoupling } from './coupling-recurrent.js';
 import { reductionCoupling } from './coupling-reduction.js';
 import { reshapeCoupling } from './coupling-reshape.js';
 import type { CouplingRule } from './coupling-rule.js';
+import { slicingCoupling } from './coupling-slicing.js';
 
 const table: Readonly<Record<string, CouplingRule>> = Object.freeze({
   ...elementwiseCoupling,
@@ -22,6 +23,7 @@ const table: Readonly<Record<string, CouplingRule>> = Object.freeze({
   ...normalizationCoupling,
   ...reductionCoupling,
   ...movementCoupling,
+  ...slicingCoupling,
   ...reshapeCoupling,
   ...recurrentCoupling,
   ...attentionCoupling,

@@ -3,6 +3,7 @@
  * of language models do. Tells where epsilon and gamma are; changes nothing.
  */
 import type { Node } from '../graph/node.js';
+import type { Value } from '../graph/value.js';
 
 export interface ConstantPlace {
   readonly node: Node;
@@ -24,13 +25,21 @@ export function findRmsNorm(mean: Node): RmsNorm | undefined {
   if (!epsilon || epsilon.node.constantInput(epsilon.input)!.size !== 1 || root?.op !== 'Sqrt') {
     return undefined;
   }
-  const next = onlyUser(root);
-  const product = next?.op === 'Reciprocal' ? onlyUser(next) : next;
-  const isProduct = next?.op === 'Reciprocal' ? product?.op === 'Mul' : product?.op === 'Div';
-  if (!product || !isProduct || !product.inputs.includes(x)) return undefined;
+  const product = quotient(root, x);
+  if (!product) return undefined;
   const scaled = onlyUser(product);
   const gamma = scaled && gammaOf(scaled);
   return gamma && { epsilon, gamma };
+}
+
+/** x / root, as one Div or as the product with 1 / root. */
+function quotient(root: Node, x: Value | undefined): Node | undefined {
+  const next = onlyUser(root);
+  if (next?.op === 'Div' && next.inputs[0] === x) return next;
+  const isInverse =
+    next?.op === 'Reciprocal' || (next?.op === 'Div' && next.constantInput(0)?.size === 1);
+  const product = isInverse ? onlyUser(next!) : undefined;
+  return product?.op === 'Mul' && product.inputs.includes(x) ? product : undefined;
 }
 
 /** The Mul by a constant, a Cast in between. */

@@ -7,9 +7,9 @@ import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
 import { Tensor } from '../onnx/tensor.js';
 import type { CutScope, Mask } from '../ops/coupling-rule.js';
+import { entriesOf } from '../ops/shape-entries.js';
 import { setConstantInput } from '../simplify/edit.js';
 import type { Masks } from './cut-masks.js';
-import { entriesOf } from './shape-entries.js';
 
 interface Facts {
   readonly masks: Masks;

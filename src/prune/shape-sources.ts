@@ -5,32 +5,13 @@
  */
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
+import { dimsBehind, entriesOf, shapeInputs, shapeMovers } from '../ops/shape-entries.js';
 import type { Labels } from './labels.js';
-import { dimsBehind, entriesOf } from './shape-entries.js';
 
 interface Actions {
   unify(a: Labels, b: Labels, by: string): void;
   fix(labels: Labels, by: string, reason: string): void;
 }
-
-/** Inputs that take a shape and whose rules say what each entry sizes. */
-const shapeInputs: Readonly<Record<string, number>> = Object.freeze({
-  Reshape: 1,
-  Expand: 1,
-  Resize: 3,
-});
-
-/** Operators that only move entries of a shape: whoever uses their result decides. */
-const movers: ReadonlySet<string> = new Set([
-  'Shape',
-  'Gather',
-  'Slice',
-  'Concat',
-  'Squeeze',
-  'Unsqueeze',
-  'Cast',
-  'Identity',
-]);
 
 export class ShapeSources {
   readonly #labels: ReadonlyMap<Value, readonly Labels[]>;
@@ -81,7 +62,7 @@ export class ShapeSources {
 
   /** Fixes the dims that this node computes from, unless it only moves them or takes a shape. */
   fixObserved(node: Node): void {
-    if (movers.has(node.op)) return;
+    if (shapeMovers.has(node.op)) return;
     node.inputs.forEach((value, input) => {
       if (!value?.producer || shapeInputs[node.op] === input || !this.#isList(value)) return;
       const entries = entriesOf(node, input, this.#numbers, this.#dims);
@@ -89,7 +70,7 @@ export class ShapeSources {
         for (const entry of entries) {
           if (entry.kind === 'dim') this.#fixDim(entry.value, entry.axis, node.label);
         }
-      } else if (movers.has(value.producer.op)) {
+      } else if (shapeMovers.has(value.producer.op)) {
         for (const each of dimsBehind(value, this.#dims)) {
           this.#fixDim(each.value, each.axis, node.label);
         }

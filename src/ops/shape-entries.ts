@@ -22,6 +22,25 @@ export type ShapeEntry =
   | ({ readonly kind: 'dim' } & DimSource)
   | { readonly kind: 'computed' };
 
+/** Inputs that take a shape and whose rules say what each entry sizes. */
+export const shapeInputs: Readonly<Record<string, number>> = Object.freeze({
+  Reshape: 1,
+  Expand: 1,
+  Resize: 3,
+});
+
+/** Operators that only move entries of a shape: whoever uses their result decides. */
+export const shapeMovers: ReadonlySet<string> = new Set([
+  'Shape',
+  'Gather',
+  'Slice',
+  'Concat',
+  'Squeeze',
+  'Unsqueeze',
+  'Cast',
+  'Identity',
+]);
+
 type Numbers = ReadonlyMap<Value, readonly number[]>;
 type DimsOf = (value: Value) => readonly number[] | undefined;
 
