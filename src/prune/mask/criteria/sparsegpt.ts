@@ -8,7 +8,8 @@
  * The reference takes blocks of 128 columns. A layer of 64 would then be chosen at once, before
  * anything moved: on stories260k (layers of 64 and 172 inputs, 50 %) perplexity is 18.5 with blocks
  * of 128, 15.8 with 32, 14.8 with 16, 15.1 with 8 and 16.6 with 4. An eighth of the columns, at
- * least 16, gives 14.9, and 128 from 1024 columns on as in the reference.
+ * least 16, gives 14.9, and 128 from 1024 columns on as in the reference. Not better everywhere:
+ * DS-CNN at 50 % keeps 48.2 % top-1 in place of 44.2, LeNet at 80 % 96.4 in place of 98.1.
  *
  * Unlike the reference, the entries of inputs that are always zero are not dropped beyond the
  * asked share: they cost next to nothing and so leave first. What is zero already stays zero and counts.
