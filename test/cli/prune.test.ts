@@ -9,8 +9,17 @@ afterAll(folder.remove);
 
 test('writes the model and its compressed forms, of the sizes that it tells', async () => {
   const before = hashOf(folder.file('digits.onnx'));
-  const method = ['--method', 'unstructured', '--sparsity', '80%', '--criterion', 'wanda'];
-  const flags = [...digits.slice(0, 4), '--samples', '20', '--compress', '-o', 'p.onnx', '--json'];
+  const method = ['--method', 'unstructured', '--sparsity', '80%'];
+  // Magnitudes look at no sample, so those that are left are few to evaluate.
+  const flags = [
+    ...digits.slice(0, 4),
+    '--samples',
+    '1980',
+    '--compress',
+    '-o',
+    'p.onnx',
+    '--json',
+  ];
   const result = await pare(['prune', 'digits.onnx', ...method, ...flags], folder.path);
   expect(result.stderr).toContain('zeros give no speed');
   expect(result.code).toBe(0);
@@ -34,23 +43,16 @@ test('writes the model and its compressed forms, of the sizes that it tells', as
 test('a dry run writes nothing; flags of another method and wrong values are refused', async () => {
   const files = readdirSync(folder.path);
   const prune = (...flags: string[]) => pare(['prune', 'digits.onnx', ...flags], folder.path);
-  const dry = await prune(
-    '--method',
-    'unstructured',
-    '--pattern',
-    '4x1',
-    '--sparsity',
-    '0.5',
-    '--dry-run',
-  );
-  expect(dry.stderr).toContain('Would write');
-  expect(dry.code).toBe(0);
-  const foreign = await prune('--method', 'depth', '--sparsity', '50%');
-  expect(foreign.stderr).toContain('prune: depth has no option --sparsity');
-  const criterion = await prune('--method', 'unstructured', '--criterion', 'guess');
-  expect(criterion.stderr).toContain('--criterion: must be one of magnitude, wanda, sparsegpt');
-  const blind = await prune('--method', 'depth', '--ratio', '50%');
-  expect(blind.stderr).toContain('needs samples');
-  expect([foreign, criterion, blind].map(({ code }) => code)).toEqual([2, 2, 2]);
+  const [dry, foreign, criterion, blind] = await Promise.all([
+    prune('--method', 'unstructured', '--pattern', '4x1', '--sparsity', '0.5', '--dry-run'),
+    prune('--method', 'depth', '--sparsity', '50%'),
+    prune('--method', 'unstructured', '--criterion', 'guess'),
+    prune('--method', 'depth', '--ratio', '50%'),
+  ]);
+  expect(dry!.stderr).toContain('Would write');
+  expect(foreign!.stderr).toContain('prune: depth has no option --sparsity');
+  expect(criterion!.stderr).toContain('--criterion: must be one of magnitude, wanda, sparsegpt');
+  expect(blind!.stderr).toContain('needs samples');
+  expect([dry, foreign, criterion, blind].map((run) => run!.code)).toEqual([0, 2, 2, 2]);
   expect(readdirSync(folder.path)).toEqual(files);
 }, 60_000);

@@ -3,7 +3,13 @@
  * on samples change least (Frantar and Alistarh 2023, arXiv 2301.00774, over the Optimal Brain
  * Surgeon): with U'U = inverse(E[x x'] + damping), an entry costs w^2 / U_jj^2, and the
  * error (w - 0) / U_jj times row j of U is taken off the columns behind. The choice is made block
- * by block of 128 columns over all rows, for N:M at the first of every M columns.
+ * by block of columns over all rows, for N:M at the first of every M columns.
+ *
+ * The reference takes blocks of 128 columns. A layer of 64 would then be chosen at once, before
+ * anything moved: on stories260k (layers of 64 and 172 inputs, 50 %) perplexity is 18.5 with blocks
+ * of 128, 15.8 with 32, 14.8 with 16, 15.1 with 8 and 16.6 with 4. An eighth of the columns, at
+ * least 16, gives 14.9, and 128 from 1024 columns on as in the reference. Not better everywhere:
+ * DS-CNN at 50 % keeps 48.2 % top-1 in place of 44.2, LeNet at 80 % 96.4 in place of 98.1.
  *
  * Unlike the reference, the entries of inputs that are always zero are not dropped beyond the
  * asked share: they cost next to nothing and so leave first. What is zero already stays zero and counts.
@@ -14,7 +20,11 @@ import { copyOut, inverseFactor } from '../inverse-factor.js';
 import { countZeros, goneScore, shareOut, takeLowest, type WeightMatrix } from '../matrix.js';
 import type { Pattern } from '../patterns.js';
 
-const blockColumns = 128;
+/** Columns that are chosen among at once. */
+function blockColumns(features: number, pattern: Pattern): number {
+  const width = Math.min(128, Math.max(16, Math.ceil(features / 8)));
+  return pattern.kind === 'n-of-m' ? Math.max(pattern.of, width - (width % pattern.of)) : width;
+}
 
 export const sparseGpt = Object.freeze<SolvingCriterion>({
   kind: 'solve',
@@ -25,8 +35,7 @@ export const sparseGpt = Object.freeze<SolvingCriterion>({
     kind === 'block' ? 'sparsegpt chooses single entries or N:M, no blocks' : undefined,
   async solve(matrix, { moments, pattern, sparsity, damping, blas }) {
     const { groups, rows, features, values } = matrix;
-    const width = pattern.kind === 'n-of-m' ? blockColumns - (blockColumns % pattern.of) : 0;
-    const blocks = blocksOf(features, width || blockColumns);
+    const blocks = blocksOf(features, blockColumns(features, pattern));
     const gone = Uint8Array.from(values, (value) => Number(value === 0));
     const counts = pattern.kind === 'n-of-m' ? [] : countsOf(matrix, gone, blocks, sparsity);
     const perGroup = (rows / groups) * features;
