@@ -176,7 +176,10 @@ export class Emitter {
   }
 
   reshapeLike(value: Value, like: Value): Value {
-    return this.op('Reshape', [value, this.shape(like)]);
+    const isKnown = like.dims?.every((dim) => typeof dim === 'number' && dim > 0);
+    // A dim of 0 in a shape would mean "as it was".
+    const attributes = isKnown ? {} : { allowzero: 1 };
+    return this.op('Reshape', [value, this.shape(like)], attributes);
   }
 
   unsqueeze(value: Value, axes: readonly number[]): Value {

@@ -170,6 +170,12 @@ async function run(root, names) {
     const testCase = await readCase(path);
     const ops = [...new Set([...testCase.model.graph.nodes].map(({ op }) => op))];
     const key = ops.length === 1 ? ops[0] : 'several (expanded)';
+    const blocker = ops.length === 1 && pare.gradientOf(ops[0]);
+    if (blocker && blocker.kind === 'unsupported') {
+      const about = `${ops[0]}: ${blocker.reason}`;
+      refused.set(about, [...(refused.get(about) ?? []), name]);
+      continue;
+    }
     for (const variant of variants) {
       const result = await checkCase(engine, testCase, variant);
       const where = `${name} [${variant.name}]`;

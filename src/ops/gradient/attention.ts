@@ -26,10 +26,13 @@ const attention = expand((e, node) => {
   const each = (heads: Value) => repeatHeads(e, heads, keyHeads, queryHeads);
   const product = e.op('MatMul', [query, e.transpose(each(key), [0, 1, 3, 2])]);
   const raw = e.mul(product, scaleOf(e, node, query, q, queryHeads, isFlat));
-  const { scores, beforeSoftmax, capped } = scoresOf(e, node, raw, query, key, pastKey);
-  const weights = e.op('Softmax', [scores], { axis: -1 });
+  const { scores, capped, isMasked } = scoresOf(e, node, raw, query, key, pastKey);
+  const softmax = e.op('Softmax', [scores], { axis: -1 });
+  // A row that is masked as a whole attends to nothing.
+  const isOpen = () => e.op('Greater', [e.reduce('ReduceMax', scores, [-1]), masked / 2]);
+  const weights = isMasked ? e.where(isOpen(), softmax, 0) : softmax;
   const result = e.op('MatMul', [weights, each(value)]);
-  const shown = [raw, beforeSoftmax, capped, weights][node.int('qk_matmul_output_mode', 0)];
+  const shown = [raw, capped, scores, weights][node.int('qk_matmul_output_mode', 0)];
   const y = isFlat ? e.reshape(e.transpose(result, [0, 2, 1, 3]), [0, 0, -1]) : result;
   const used = (index: number, output: Value | undefined) =>
     node.outputs[index] ? output : undefined;
@@ -92,7 +95,8 @@ function scoresOf(
   if (mask) {
     const isTruth = mask.dataType === 'bool';
     const wide = padMask(mask, key);
-    scores = isTruth ? e.where(wide, scores, masked) : e.add(scores, wide);
+    // Masks may hold -inf, whose softmax is NaN where a row has nothing else.
+    scores = isTruth ? e.where(wide, scores, masked) : e.op('Max', [e.add(scores, wide), masked]);
   }
   if (node.int('is_causal', 0) === 1) {
     const rows = e.addInts(e.list([e.dim(query, -2)]), 0) as Value;
@@ -103,7 +107,7 @@ function scoresOf(
     const column = e.unsqueeze(places(e.list([e.dim(key, -2)])), [0]);
     scores = e.where(e.op('GreaterOrEqual', [row, column]), scores, masked);
   }
-  return { scores, beforeSoftmax: scores, capped };
+  return { scores, capped, isMasked: scores !== capped };
 }
 
 /** A mask may be shorter than the keys: what it does not name is masked. */

@@ -118,12 +118,14 @@ const instanceNormalization = rule((g, node) => {
   ];
 });
 
-/** Scale and bias per channel from opset 21 on, per group before. */
+/** Scale and bias are per channel from this opset on, per group before. */
+const perChannelSince = 21;
+
 const groupNormalization = rule((g, node) => {
   const x = node.input(0);
   const rank = g.rankOf(x);
   const groups = node.int('num_groups');
-  const isPerChannel = node.input(1).dims?.[0] === x.dims?.[1] || groups === x.dims?.[1];
+  const isPerChannel = (node.graph?.opset() ?? perChannelSince) >= perChannelSince;
   const grouped = (value: Value) => g.reshape(value, [0, groups, -1]);
   const parts = () => normalize(g, grouped(g.input(0)), [2], node.float('epsilon', 1e-5));
   const summed = (value: () => Value) =>

@@ -2,10 +2,11 @@
  * What a table row says of an operator's gradient, and what a rule is given to write it with.
  * A rule sees one node; which nodes are looked at, and in which order, is not its business.
  */
-import { Emitter, type Operand } from '../../graph/emitter.js';
+import { Emitter } from '../../graph/emitter.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
 import type { DataType } from '../../onnx/data-type.js';
+import { Tensor } from '../../onnx/tensor.js';
 
 /** Writes the gradient of one input; called only when somebody needs it. */
 export type InputGradient = () => Value;
@@ -127,7 +128,7 @@ export class GradientEmitter extends Emitter {
   /** Sums a value of the shape of `from` over what broadcasting repeated of `to`. */
   sumTo(value: Value, from: Value, to: Value): Value {
     const [source, target] = [from.dims, to.dims];
-    if (!source || !target) throw new NoGradient(`the rank of "${to.name}" is not known`);
+    if (!source || !target) return this.#sumToAtRunTime(value, to, undefined);
     const lead = source.length - target.length;
     const repeated: number[] = [];
     let open = false;
@@ -137,7 +138,7 @@ export class GradientEmitter extends Emitter {
         if (dim !== 1) repeated.push(axis);
       } else if (typeof own !== 'number' && !(own !== undefined && own === dim)) open = true;
     });
-    if (open) return this.#sumToAtRunTime(value, from, to, lead);
+    if (open) return this.#sumToAtRunTime(value, to, lead);
     if (repeated.length === 0) return value;
     const sum = this.reduce(
       'ReduceSum',
@@ -151,14 +152,17 @@ export class GradientEmitter extends Emitter {
   }
 
   /** Which axes were repeated only shows in a run: those whose dims differ. */
-  #sumToAtRunTime(value: Value, from: Value, to: Value, lead: number): Value {
-    const ones = Array.from({ length: lead }, () => 1);
-    const padded = lead > 0 ? this.concat([this.ints(...ones), this.shape(to)], 0) : this.shape(to);
-    const differs = this.op('Not', [this.op('Equal', [padded, this.shape(from)])]);
+  #sumToAtRunTime(value: Value, to: Value, lead: number | undefined): Value {
+    const [shape, own] = [this.op('Shape', [value]), this.shape(to)];
+    const missing =
+      lead === undefined
+        ? this.op('Sub', [this.op('Shape', [shape]), this.op('Shape', [own])])
+        : this.ints(lead);
+    const one = Tensor.of('int64', [1], [1]);
+    const padded = this.concat([this.op('ConstantOfShape', [missing], { value: one }), own], 0);
+    const differs = this.op('Not', [this.op('Equal', [padded, shape])]);
     const axes = this.reshape(this.op('NonZero', [differs]), [-1]);
     const sum = this.op('ReduceSum', [value, axes], { keepdims: 1, noop_with_empty_axes: 1 });
     return this.reshapeLike(sum, to);
   }
 }
-
-export type { Operand };
