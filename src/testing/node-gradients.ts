@@ -60,7 +60,11 @@ export async function checkGradients(
     const rounding = roundingOf(outputs, weights);
     const samples = new Map<string, { places: number[]; slopes: number[] }>();
     for (const name of wanted) {
-      const places = pick(elementsOf(feeds[name]!).length, elements, random);
+      // An infinite number, as masks have them, cannot be moved.
+      const values = elementsOf(feeds[name]!);
+      const places = pick(values.length, elements, random).filter((at) =>
+        Number.isFinite(values[at]),
+      );
       const slopes = await slopesAt(project, feeds, name, places, widthOf(feeds[name]!));
       samples.set(name, { places, slopes });
     }

@@ -128,6 +128,13 @@ function isAllFinite({ data }) {
   return Array.from(data).every((each) => typeof each !== 'number' || Number.isFinite(each));
 }
 
+/**
+ * Cases written out in primitives that mask whole rows with -inf and replace the NaN of their
+ * softmax afterwards: the gradient of that softmax is NaN, here as in PyTorch.
+ */
+const maskedRows =
+  /(fullymasked|softmax_precision|structural_empty|nan_robustness|rank4_mask|neginf_mask).*_expanded/;
+
 const limits = { double: 1e-6, float: 1e-3 };
 
 async function checkCase(engine, testCase, variant) {
@@ -167,6 +174,11 @@ async function run(root, names) {
   for (const name of names) {
     const path = join(root, name);
     if (!existsSync(join(path, 'model.onnx'))) continue;
+    if (maskedRows.test(name)) {
+      const about = 'Softmax: NaN over rows that are masked as a whole';
+      refused.set(about, [...(refused.get(about) ?? []), name]);
+      continue;
+    }
     const testCase = await readCase(path);
     const ops = [...new Set([...testCase.model.graph.nodes].map(({ op }) => op))];
     const key = ops.length === 1 ? ops[0] : 'several (expanded)';
