@@ -63,7 +63,7 @@ export function appendLoss(model: Model, terms: readonly LossTerm[]): Value {
 
 function lossOf(name: string): Loss {
   const loss = losses.find((each) => each.name === name);
-  if (loss) return loss as unknown as Loss;
+  if (loss) return loss;
   throw new PareError('usage', `append-loss: no loss is named "${name}"`, {
     hint: `there are ${losses.map((each) => each.name).join(', ')}`,
   });
