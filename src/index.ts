@@ -68,4 +68,12 @@ export {
 export { quantize, schemes } from './quantize/index.js';
 export type { Override } from './quantize/static/override-schema.js';
 export { simplifications, simplify } from './simplify/index.js';
+export { appendLoss, type LossTerm } from './train/append-loss.js';
+export {
+  type DifferentiateOptions,
+  type Differentiation,
+  differentiate,
+  NotDifferentiable,
+} from './train/differentiate.js';
+export { losses } from './train/losses/index.js';
 export { version } from './version.js';
