@@ -1,0 +1,240 @@
+/**
+ * The ONNX backend node cases as a test of gradients: for every case whose operators pare claims to
+ * differentiate, the gradients of a random projection of the outputs against central differences.
+ *
+ *   npm run build
+ *   node test/conformance/gradients.mjs FOLDER [--filter TEXT] [--verbose] [--no-double] [--list]
+ *
+ * FOLDER holds onnx-backend-node.tar.gz (or its content, node/CASE/...) and
+ * onnx-backend-node.status.json. Cases are computed in double where the runtime has the kernels
+ * (error up to 1e-6), in float otherwise (up to 1e-3), four times: with integer inputs as inputs
+ * and as constants, with fixed and with symbolic dims, and once more without scatter. Prints a
+ * table by operator, what is not differentiable with the reason, and every failure; exit code 1
+ * when there is one.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { createValueReader } from './case-values.mjs';
+import { asFloat, hostTensorOf, jittered } from './gradient-values.mjs';
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    filter: { type: 'string', default: '' },
+    verbose: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    'no-double': { type: 'boolean', default: false },
+    dist: { type: 'string', default: join(import.meta.dirname, '../../dist') },
+  },
+});
+const folder = positionals[0];
+if (!folder) {
+  console.error('usage: node test/conformance/gradients.mjs FOLDER [--filter TEXT]');
+  process.exit(2);
+}
+
+const load = (path) => import(pathToFileURL(join(options.dist, path)).href);
+const modules = [
+  'engine/host-tensor.js',
+  'engine/model-source.js',
+  'engine/node.js',
+  'graph/clone.js',
+  'graph/value-type.js',
+  'load.js',
+  'onnx/byte-source.js',
+  'onnx/data-type.js',
+  'onnx/schema/onnx_pb.js',
+  'onnx/tensor-proto.js',
+  'onnx/tensor.js',
+  'ops/gradient/index.js',
+  'testing/node-gradients.js',
+  'train/differentiate.js',
+];
+const pare = Object.assign({}, ...(await Promise.all(modules.map(load))));
+const readValue = createValueReader(pare);
+const readBytes = (file) => new Uint8Array(readFileSync(file));
+
+async function readCase(path) {
+  const model = await pare.loadModel(pare.bytesSource(readBytes(join(path, 'model.onnx'))));
+  const inputs = model.graph.inputs.filter((input) => !input.initializer);
+  const values = inputs.map((port, at) => {
+    const file = join(path, 'test_data_set_0', `input_${at}.pb`);
+    return existsSync(file) ? readValue(readBytes(file), port.type) : undefined;
+  });
+  return { model, inputs: inputs.map(({ name }, at) => ({ name, value: values[at] })) };
+}
+
+/** Whether integer inputs are constants, dims symbolic, scatter allowed. */
+const variants = [
+  { name: 'inputs', constants: false, symbolic: false, scatter: true },
+  { name: 'constants', constants: true, symbolic: false, scatter: true },
+  { name: 'symbolic', constants: true, symbolic: true, scatter: true },
+  { name: 'no scatter', constants: true, symbolic: false, scatter: false },
+];
+
+/** The case as a model and feeds in one float type, or undefined where the runtime has no kernel. */
+async function variantOf(engine, { model, inputs }, type, { constants, symbolic }) {
+  const copy = pare.cloneModel(model);
+  const { graph } = copy;
+  const feeds = {};
+  const wanted = [];
+  asFloat(pare, copy, type);
+  for (const { name, value } of inputs) {
+    if (!value?.tensor) return { reason: 'an input is no tensor' };
+    const port = graph.value(name);
+    const isFloat = pare.dataTypes[value.tensor.dataType].kind === 'float';
+    if (isFloat) {
+      feeds[name] = await hostTensorOf(pare, value.tensor, type);
+      port.type = pare.tensorType(type, value.tensor.dims);
+      if (symbolic) {
+        const dims = value.tensor.dims.map((_, axis) => `${name}_${axis}`);
+        port.type = pare.tensorType(type, dims);
+      }
+      wanted.push(name);
+    } else if (constants && !symbolic) {
+      graph.inputs.splice(graph.inputs.indexOf(port), 1);
+      port.initializer = value.tensor;
+    } else if (constants) {
+      graph.inputs.splice(graph.inputs.indexOf(port), 1);
+      port.initializer = value.tensor;
+    } else feeds[name] = await hostTensorOf(pare, value.tensor);
+  }
+  for (const output of graph.outputs) output.type = undefined;
+  try {
+    const session = await engine.createSession(await pare.modelSource(copy), {
+      optimization: 'disabled',
+    });
+    try {
+      const moved = jittered(feeds, wanted);
+      for (const candidate of [moved, feeds]) {
+        const results = await session.run(candidate).catch(() => undefined);
+        if (results && Object.values(results).every(isFinite)) {
+          const floats = Object.values(results).filter(({ dataType }) => dataType === type);
+          if (floats.length === 0) return { reason: 'no output is a real number' };
+          return { model: copy, feeds: candidate, wanted };
+        }
+      }
+      return { error: 'outputs are not finite' };
+    } finally {
+      await session.release();
+    }
+  } catch (error) {
+    return { error: String(error.message).split('\n')[0].slice(0, 160) };
+  }
+}
+
+function isFinite({ data }) {
+  return Array.from(data).every((each) => typeof each !== 'number' || Number.isFinite(each));
+}
+
+const limits = { double: 1e-6, float: 1e-3 };
+
+async function checkCase(engine, testCase, variant) {
+  const types = options['no-double'] ? ['float'] : ['double', 'float'];
+  let last;
+  for (const type of types) {
+    const prepared = await variantOf(engine, testCase, type, variant);
+    if (prepared.reason) return prepared;
+    last = prepared;
+    if (prepared.error) continue;
+    const { model, feeds, wanted } = prepared;
+    if (wanted.length === 0) return { reason: 'no input is a real number' };
+    try {
+      const check = await pare.checkGradients(engine, model, {
+        feeds,
+        wanted,
+        scatter: variant.scatter,
+      });
+      return { type, ...check, failed: !(check.worst <= limits[type]) };
+    } catch (error) {
+      if (error instanceof pare.NotDifferentiable) return { blockers: error.blockers };
+      // The rule may need a kernel that the runtime only has for float.
+      last = { failed: true, worst: Number.NaN, error: String(error.message).slice(0, 400) };
+    }
+  }
+  return last;
+}
+
+async function run(root, names) {
+  const engine = await pare.createNodeEngine({ threads: 1 });
+  const rows = new Map();
+  const refused = new Map();
+  const failures = [];
+  const skipped = [];
+  for (const name of names) {
+    const path = join(root, name);
+    if (!existsSync(join(path, 'model.onnx'))) continue;
+    const testCase = await readCase(path);
+    const ops = [...new Set([...testCase.model.graph.nodes].map(({ op }) => op))];
+    const key = ops.length === 1 ? ops[0] : 'several (expanded)';
+    for (const variant of variants) {
+      const result = await checkCase(engine, testCase, variant);
+      const where = `${name} [${variant.name}]`;
+      if (options.verbose) console.log(where, JSON.stringify(result));
+      if (result.reason) break;
+      if (result.blockers) {
+        for (const { op, reason } of result.blockers) {
+          const about = `${op}: ${reason.replace(/"[^"]*"|\[[^\]]*\]/g, '...')}`;
+          refused.set(about, [...(refused.get(about) ?? []), where]);
+        }
+        continue;
+      }
+      if (result.worst === undefined) {
+        skipped.push(`${where}: ${result.error}`);
+        continue;
+      }
+      const row = rows.get(key) ?? { cases: new Set(), runs: 0, failed: 0, float: 0, double: 0 };
+      row.cases.add(name);
+      row.runs++;
+      row.kinks = (row.kinks ?? 0) + (result.kinks ?? 0);
+      row.elements = (row.elements ?? 0) + (result.elements ?? 0);
+      if (result.failed) {
+        row.failed++;
+        failures.push(`${where}: ${result.error ?? `${result.type} error ${result.worst}`}`);
+      } else row[result.type] = Math.max(row[result.type], result.worst);
+      rows.set(key, row);
+    }
+  }
+  await engine.close();
+  return { rows, refused, failures, skipped };
+}
+
+const archive = join(folder, 'onnx-backend-node.tar.gz');
+const temporary = existsSync(join(folder, 'node'))
+  ? undefined
+  : mkdtempSync(join(tmpdir(), 'pare-'));
+try {
+  if (temporary) execFileSync('tar', ['xzf', archive, '-C', temporary]);
+  const root = temporary ?? folder;
+  const status = JSON.parse(readFileSync(join(folder, 'onnx-backend-node.status.json'), 'utf8'));
+  const names = Object.keys(status).filter(
+    (name) => status[name] === 'match' && name.includes(options.filter),
+  );
+  const { rows, refused, failures, skipped } = await run(root, names);
+  const show = (...cells) =>
+    console.log(
+      cells.map((cell, at) => String(cell)[at ? 'padStart' : 'padEnd'](at ? 11 : 42)).join(''),
+    );
+  show('operator', 'cases', 'runs', 'double', 'float', 'elements', 'kinks', 'failed');
+  const number = (value) => (value ? value.toExponential(1) : '-');
+  for (const [op, row] of [...rows].sort()) {
+    const { cases, runs, double, float, elements, kinks, failed } = row;
+    show(op, cases.size, runs, number(double), number(float), elements, kinks, failed);
+  }
+  const total = [...rows.values()].reduce((count, { cases }) => count + cases.size, 0);
+  console.log(`\n${total} cases checked, ${failures.length} runs failed`);
+  console.log('\nnot differentiated:');
+  for (const [about, list] of [...refused].sort()) {
+    console.log(`  ${about} (${list.length} runs, such as ${list[0]})`);
+  }
+  if (skipped.length > 0) console.log(`\nnot run: ${skipped.length}`);
+  if (options.list) for (const each of skipped) console.log(`  ${each}`);
+  for (const failure of failures) console.log(`FAILED ${failure}`);
+  process.exitCode = failures.length > 0 ? 1 : 0;
+} finally {
+  if (temporary) rmSync(temporary, { recursive: true });
+}
