@@ -83,7 +83,8 @@ export class NotDifferentiable extends PareError {
  *
  * @example
  * const model = cloneModel(trained);
- * const loss = appendLoss(model, 'cross-entropy', { output: 'logits', target: 'label' });
+ * const terms = [{ loss: 'cross-entropy', output: 'logits', target: 'label' }];
+ * const loss = appendLoss(model, terms);
  * const { gradients } = await differentiate(
  *   model,
  *   { loss: loss.name, wanted: ['fc.weight', 'fc.bias'] },

@@ -20,9 +20,9 @@ export function gradientPath(graph: Graph, loss: Value, wanted: Iterable<Value>)
   const active = new Set(wanted);
   const depending: Node[] = [];
   for (const node of graph.nodes) {
-    if (!inputsOf(node).some((input) => active.has(input))) continue;
     const entry = gradientOf(node.op);
     if (entry.kind === 'stops') continue;
+    if (!leadingInputs(node).some((input) => active.has(input))) continue;
     const isQuantized = entry.kind === 'rule' && entry.quantized === true;
     let isActive = false;
     for (const output of node.outputs) {
@@ -39,17 +39,20 @@ export function gradientPath(graph: Graph, loss: Value, wanted: Iterable<Value>)
       continue;
     }
     nodes.push(node);
-    for (const input of inputsOf(node)) if (active.has(input)) leading.add(input);
+    for (const input of leadingInputs(node)) if (active.has(input)) leading.add(input);
   }
   return { nodes: nodes.reverse(), active };
 }
 
-/** Inputs, and values of the graph that subgraphs of the node use. */
-function inputsOf(node: Node): Value[] {
+/** Inputs that the outputs depend on, and values of the graph that subgraphs of the node use. */
+function leadingInputs(node: Node): Value[] {
+  const entry = gradientOf(node.op);
+  const only = entry.kind === 'rule' ? entry.inputs : undefined;
   const captured = node.subgraphs.flatMap((inner) =>
     [...inner.allNodes()].flatMap(({ inputs }) => inputs),
   );
-  return [...node.inputs, ...captured].filter((value): value is Value => value !== undefined);
+  const own = only ? only.map((index) => node.inputs[index]) : node.inputs;
+  return [...own, ...captured].filter((value): value is Value => value !== undefined);
 }
 
 /** Real numbers do; what is no tensor, or of no known type, may. */

@@ -10,7 +10,6 @@ import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
 import { raiseOpset } from '../graph/opset/upgrade.js';
 import type { Value } from '../graph/value.js';
-import { dataTypes } from '../onnx/data-type.js';
 import { Tensor } from '../onnx/tensor.js';
 import type { Expansion } from '../ops/gradient/rule.js';
 import { passContext } from '../pass.js';
@@ -22,7 +21,7 @@ import { constantsToInitializers } from '../simplify/constants-to-initializers.j
  */
 const minimumOpset = 18;
 
-/** Integer constants up to here are read at once: rules look at axes, pads and bounds. */
+/** Constants up to here are read at once: rules look at axes, pads, bounds and scales. */
 const pinnedBytes = 4096;
 
 export interface PrepareOptions {
@@ -55,7 +54,6 @@ function fixDim({ graph }: Model, symbol: string, number: number): void {
 async function pin(value: Value): Promise<void> {
   const tensor = value.initializer;
   if (tensor?.content.kind !== 'range' || tensor.byteLength > pinnedBytes) return;
-  if (dataTypes[tensor.dataType].kind === 'float') return;
   value.initializer = Tensor.raw(tensor.dataType, tensor.dims, await tensor.bytes());
 }
 

@@ -11,7 +11,10 @@ export function asFloat(pare, model, type) {
     if (value.initializer && isFloat(value.initializer.dataType)) {
       value.initializer = converted(pare, value.initializer, type);
     }
-    if (value.type?.kind === 'tensor') value.type = undefined;
+    const { dataType } = value;
+    if (value.type?.kind === 'tensor' && dataType && isFloat(dataType)) {
+      value.type = pare.tensorType(type, value.type.dims);
+    }
   }
   for (const node of model.allNodes()) {
     for (const name of ['to', 'dtype']) {

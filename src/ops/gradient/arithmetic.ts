@@ -76,8 +76,15 @@ const isNegative = (g: GradientEmitter) => g.op('Less', [g.input(0), 0]);
 const clip = rule((g, node) => {
   const [low, high] = [node.inputs[1], node.inputs[2]];
   const x = () => g.input(0);
-  const below = () => g.op('Less', [x(), g.input(1)]);
-  const above = () => g.op('Greater', [x(), g.input(2)]);
+  // Where the bounds cross, the upper one is the output.
+  const below = () => {
+    const isBelow = g.op('Less', [x(), g.input(1)]);
+    return high ? g.op('And', [isBelow, g.op('LessOrEqual', [g.input(1), g.input(2)])]) : isBelow;
+  };
+  const above = () => {
+    const raised = low ? g.op('Max', [x(), g.input(1)]) : x();
+    return g.op('Greater', [raised, g.input(2)]);
+  };
   const total = (condition: Value) =>
     g.reduce('ReduceSum', g.where(condition, g.grad(), 0), undefined, false);
   return [

@@ -6,8 +6,9 @@
  */
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
+import { activate } from './activation-names.js';
 import { convWeightGradient } from './conv-weight.js';
-import { expand, type GradientEmitter, type GradientTable, NoGradient, rule } from './rule.js';
+import { expand, type GradientEmitter, type GradientTable, rule } from './rule.js';
 import { reach, repeat, spatialAxes, transposedWindowOf, type Window, windowOf } from './window.js';
 
 function weightDims(g: GradientEmitter, node: Node): number[] {
@@ -179,28 +180,8 @@ const fusedConv = expand((e, node) => {
   const sum = node.inputs[3] ? e.add(product, node.inputs[3]) : product;
   const name = node.string('activation', '');
   if (name === '') return [sum];
-  const write = fusedActivations[name];
-  if (!write) throw new NoGradient(`the activation ${name}`);
-  const parameters = node.floats('activation_params', []);
-  return [write(e, sum, parameters)];
-});
-
-type Activation = (
-  e: { op: GradientEmitter['op'] },
-  x: Value,
-  parameters: readonly number[],
-) => Value;
-
-const floatOf = (value: number) => ({ type: 'float', value }) as const;
-
-const fusedActivations: Readonly<Record<string, Activation>> = Object.freeze({
-  Relu: (e, x) => e.op('Relu', [x]),
-  Sigmoid: (e, x) => e.op('Sigmoid', [x]),
-  Tanh: (e, x) => e.op('Tanh', [x]),
-  LeakyRelu: (e, x, [alpha = 0.01]) => e.op('LeakyRelu', [x], { alpha: floatOf(alpha) }),
-  Clip: (e, x, [low, high]) => e.op('Clip', [x, low, high]),
-  HardSigmoid: (e, x, [alpha = 0.2, beta = 0.5]) =>
-    e.op('HardSigmoid', [x], { alpha: floatOf(alpha), beta: floatOf(beta) }),
+  const [alpha, beta] = node.floats('activation_params', []);
+  return [activate(e, name, sum, alpha, beta)];
 });
 
 export const convolutionGradients: GradientTable = Object.freeze({

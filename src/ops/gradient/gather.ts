@@ -29,9 +29,13 @@ const gather = rule((g, node) => [
     const perm = [axis, ...range(0, axis), ...range(axis + 1, rank)];
     const dims = perm.map((at) => g.dim(x, at));
     const sum = g.scatter
-      ? g.op('ScatterND', [g.fillShape(g.list(dims)), g.unsqueeze(indices, [-1]), moved], {
-          reduction: 'add',
-        })
+      ? g.op(
+          'ScatterND',
+          [g.fillShape(g.list(dims)), g.unsqueeze(g.cast(indices, 'int64'), [-1]), moved],
+          {
+            reduction: 'add',
+          },
+        )
       : oneHotProduct(g, node, moved, dims);
     return g.transpose(
       sum,
@@ -46,7 +50,7 @@ function oneHotProduct(
   moved: Value,
   dims: readonly (number | Value)[],
 ): Value {
-  const flat = g.reshape(node.input(1), [-1]);
+  const flat = g.reshape(g.cast(node.input(1), 'int64'), [-1]);
   const depth = dims[0]!;
   const values = g.constant(g.type, [2], [0, 1]);
   const size = typeof depth === 'number' ? g.ints(depth) : depth;
@@ -107,6 +111,32 @@ const scatterND = scatter(
   (g, node, data) => g.op('GatherND', [data, node.input(1)]),
 );
 
+/** off + (on - off) · mask, where the mask is the same with 0 and 1. */
+const oneHot = rule((g, node) => [
+  undefined,
+  undefined,
+  () => {
+    const values = g.constant(g.type, [2], [0, 1]);
+    const attributes = { axis: node.int('axis', -1) };
+    const mask = g.op('OneHot', [node.input(0), node.input(1), values], attributes);
+    const total = (value: Value) => g.reshape(g.reduce('ReduceSum', value, undefined, false), [1]);
+    const on = total(g.mul(g.grad(), mask));
+    return g.concat([g.sub(total(g.grad()), on), on], 0);
+  },
+]);
+
+/** start + i · delta; where it ends decides only how many there are. */
+const arithmeticSequence = rule((g, node) => [
+  () => g.reshapeLike(g.reduce('ReduceSum', g.grad(), undefined, false), node.input(0)),
+  undefined,
+  () => {
+    const count = g.op('Size', [node.output()]);
+    const steps = g.op('Range', [g.scalar(0, 'int64'), count, g.scalar(1, 'int64')]);
+    const sum = g.reduce('ReduceSum', g.mul(g.grad(), g.cast(steps)), undefined, false);
+    return g.reshapeLike(sum, node.input(2));
+  },
+]);
+
 /** Kept rows go back to where they were. */
 const compress = rule((g, node) => [
   () => {
@@ -125,4 +155,6 @@ export const gatherGradients: GradientTable = Object.freeze({
   Scatter: scatterElements,
   ScatterND: scatterND,
   Compress: compress,
+  OneHot: oneHot,
+  Range: arithmeticSequence,
 });

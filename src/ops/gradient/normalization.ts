@@ -69,12 +69,29 @@ const layerNormalization = rule((g, node) => {
     return { xHat: g.mul(g.sub(g.input(0), mean), inverse), inverse };
   };
   const bias = node.inputs[2];
+  const share = () => inverseCount(g, node.input(0), g.extraOutput(1, 'Mean'));
+  // A model may use the mean and 1/σ: d mean = 1/n, d (1/σ) = -x̂ / (n σ²).
+  const throughStatistics = (dx: Value): Value => {
+    const { xHat, inverse } = parts();
+    let sum = dx;
+    if (g.hasGrad(1)) sum = g.add(sum, g.mul(g.grad(1), share()));
+    if (g.hasGrad(2)) {
+      const along = g.mul(g.mul(g.grad(2), g.square(inverse)), share());
+      sum = g.sub(sum, g.mul(along, xHat));
+    }
+    return sum;
+  };
   return [
-    () => throughNormalized(g, g.mul(g.grad(), g.input(1)), parts(), axes),
+    () => throughStatistics(throughNormalized(g, g.mul(g.grad(), g.input(1)), parts(), axes)),
     () => g.sumTo(g.mul(g.grad(), parts().xHat), node.output(), node.input(1)),
     bias && (() => g.sumTo(g.grad(), node.output(), bias)),
   ];
 });
+
+/** 1 / n for statistics of n elements each. */
+function inverseCount(g: GradientEmitter, x: Value, statistic: Value): Value {
+  return g.div(g.cast(g.op('Size', [statistic])), g.cast(g.op('Size', [x])));
+}
 
 /** x / sqrt(mean(x²) + epsilon) times the scale. */
 const rmsNormalization = rule((g, node) => {
@@ -143,19 +160,42 @@ const batchNormalization = rule((g, node) => {
   };
   const total = (value: Value) => g.reduce('ReduceSum', value, axes, false);
   const scaled = () => g.mul(g.grad(), perChannel(g, g.input(1), rank));
+  const momentum = node.float('momentum', 0.9);
+  const fresh = (index: number) =>
+    g.mul(
+      perChannel(g, g.grad(index), rank),
+      g.mul(inverseCount(g, node.input(0), node.input(1)), 1 - momentum),
+    );
+  /** Running statistics move by 1 - momentum towards those of the batch. */
+  const throughRunning = (dx: Value): Value => {
+    let sum = dx;
+    if (g.hasGrad(1)) sum = g.add(sum, fresh(1));
+    if (g.hasGrad(2)) {
+      const { xHat, inverse } = parts();
+      sum = g.add(sum, g.mul(fresh(2), g.mul(g.div(xHat, inverse), 2)));
+    }
+    return sum;
+  };
   return [
     () => {
-      if (isTraining) return throughNormalized(g, scaled(), parts(), axes);
+      if (isTraining) {
+        return throughRunning(throughNormalized(g, scaled(), parts(), axes));
+      }
       // One factor per channel, and one pass over the activation.
       const inverse = g.div(1, g.op('Sqrt', [g.add(g.input(4), epsilon)]));
       return g.mul(g.grad(), perChannel(g, g.mul(g.input(1), inverse), rank));
     },
     () => total(g.mul(g.grad(), parts().xHat)),
     () => total(g.grad()),
-    // In training the running statistics only go to the outputs of their own.
-    isTraining ? undefined : () => g.neg(total(g.mul(scaled(), parts().inverse))),
     isTraining
-      ? undefined
+      ? g.hasGrad(1)
+        ? () => g.mul(g.grad(1), momentum)
+        : undefined
+      : () => g.neg(total(g.mul(scaled(), parts().inverse))),
+    isTraining
+      ? g.hasGrad(2)
+        ? () => g.mul(g.grad(2), momentum)
+        : undefined
       : () => {
           const { xHat, inverse } = parts();
           return g.mul(total(g.mul(g.mul(scaled(), xHat), g.square(inverse))), -0.5);

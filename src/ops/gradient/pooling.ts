@@ -1,13 +1,5 @@
-/**
- * Gradients of pooling. MaxPool scatters to the places that it names; without scatter, every
- * position of the window is compared with the maximum and one ConvTranspose with an identity
- * kernel brings all of them back (ties then share the gradient). Averages go back by a
- * ConvTranspose of ones over gradients that are divided by the number of elements averaged.
- */
-import { floats } from '../../graph/emitter.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
-import { Tensor } from '../../onnx/tensor.js';
 import { expand, type GradientEmitter, type GradientTable, rule } from './rule.js';
 import { identityOf, scatterToPositions } from './slice.js';
 import { reach, repeat, spatialAxes, tapsOf, type Window, windowOf } from './window.js';

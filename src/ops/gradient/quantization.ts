@@ -13,18 +13,23 @@ import { type GradientEmitter, type GradientTable, NoGradient, rule } from './ru
 function aligned(g: GradientEmitter, node: Node, parameter: Value): Value {
   if (node.int('block_size', 0) !== 0) throw new NoGradient('blocks (block_size)');
   const rank = g.rankOf(node.input(0));
-  if (parameter.dims?.length !== 1 || parameter.dims[0] === 1) return g.reshape(parameter, []);
+  if (!isPerAxis(node)) return g.reshape(parameter, []);
   const axis = (node.int('axis', 1) + rank) % rank;
   return g.reshape(parameter, [-1, ...Array.from({ length: rank - 1 - axis }, () => 1)]);
+}
+
+/** Whether there is a scale for each index of an axis, or one for all. */
+function isPerAxis(node: Node): boolean {
+  const { dims } = node.input(1);
+  return dims?.length === 1 && dims[0] !== 1;
 }
 
 function totalPerScale(g: GradientEmitter, node: Node, value: Value): Value {
   const scale = node.input(1);
   const rank = g.rankOf(node.input(0));
   const axis = (node.int('axis', 1) + rank) % rank;
-  const isPerAxis = scale.dims?.length === 1 && scale.dims[0] !== 1;
   const axes = Array.from({ length: rank }, (_, at) => at).filter(
-    (at) => !isPerAxis || at !== axis,
+    (at) => !isPerAxis(node) || at !== axis,
   );
   return g.reshapeLike(g.reduce('ReduceSum', value, axes), scale);
 }

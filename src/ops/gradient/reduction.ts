@@ -22,11 +22,8 @@ function reduction(write: (g: GradientEmitter, parts: Reduction, node: Node) => 
       const isNothing = node.int('noop_with_empty_axes', 0) === 1 && isEmpty(axes);
       const keep = (value: Value): Value => {
         if (node.int('keepdims', 1) === 1 || isNothing) return value;
-        if (axes && !isEmpty(axes)) return g.op('Unsqueeze', [value, axes]);
-        return g.reshape(
-          value,
-          Array.from({ length: g.rankOf(node.input(0)) }, () => 1),
-        );
+        // Over all axes it is a scalar, which broadcasts as it is.
+        return axes && !isEmpty(axes) ? g.op('Unsqueeze', [value, axes]) : value;
       };
       const attributes = {
         keepdims: 1,

@@ -4,6 +4,7 @@
  * same Resize makes of the identity, hence right for every coordinate transformation.
  */
 import type { Node } from '../../graph/node.js';
+import type { Tensor } from '../../onnx/tensor.js';
 import { type AxisMatrix, matricesAlong } from './linear-map.js';
 import { type GradientEmitter, type GradientTable, NoGradient, rule } from './rule.js';
 import { identityOf } from './slice.js';
@@ -19,11 +20,14 @@ const resize = rule((g, node) => [
       ? node.ints('axes').map((axis) => (axis + rank) % rank)
       : Array.from({ length: rank }, (_, axis) => axis);
     const y = node.output();
+    const scales = knownFloats(node.constantInput(2));
     const scaled = axes.flatMap((axis, at) => {
       const [from, to] = [x.dims?.[axis], y.dims?.[axis]];
       // Axes of equal length are left alone by every mode, fixed or not.
-      if (from !== undefined && from === to && !node.inputs[2]) return [];
-      if (typeof from === 'string' && from === to) return [];
+      if (from !== undefined && from === to && (!node.inputs[2] || typeof from === 'string')) {
+        return [];
+      }
+      if (scales?.[at] === 1) return [];
       if (typeof from !== 'number' || typeof to !== 'number') {
         throw new NoGradient(`axis ${axis} of "${x.name}" or of its output is not fixed`);
       }
@@ -36,6 +40,11 @@ const resize = rule((g, node) => [
     return matricesAlong(g, node, matrices satisfies AxisMatrix[]);
   },
 ]);
+
+function knownFloats(tensor: Tensor | undefined): Float32Array | undefined {
+  if (tensor?.dataType !== 'float' || tensor.content.kind !== 'bytes') return undefined;
+  return new Float32Array(Uint8Array.from(tensor.content.bytes).buffer);
+}
 
 /** Resizes the rows of an identity matrix along one axis: [from, to]. */
 function axisMatrix(g: GradientEmitter, node: Node, at: number, from: number, to: number) {

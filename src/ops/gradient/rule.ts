@@ -31,6 +31,8 @@ export type OperatorGradient =
       readonly rule: GradientRule;
       /** Its output or input holds rounded numbers, through which the gradient passes. */
       readonly quantized?: boolean;
+      /** The inputs on whose numbers the outputs depend; default all of them. */
+      readonly inputs?: readonly number[];
     }
   | { readonly kind: 'expand'; readonly expand: Expansion }
   /** Constant between jumps, or no number at all: the gradient is zero. */
@@ -39,8 +41,8 @@ export type OperatorGradient =
 
 export type GradientTable = Readonly<Record<string, OperatorGradient>>;
 
-export function rule(write: GradientRule): OperatorGradient {
-  return Object.freeze({ kind: 'rule', rule: write });
+export function rule(write: GradientRule, inputs?: readonly number[]): OperatorGradient {
+  return Object.freeze({ kind: 'rule', rule: write, ...(inputs && { inputs }) });
 }
 
 export function expand(write: Expansion): OperatorGradient {

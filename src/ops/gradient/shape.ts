@@ -3,7 +3,6 @@
  * summed where one was copied. Shapes come from the runtime where they are not fixed.
  */
 import type { Value } from '../../graph/value.js';
-import { dataTypes } from '../../onnx/data-type.js';
 import { type GradientTable, rule } from './rule.js';
 
 /** Only the shape changed. */
@@ -98,12 +97,5 @@ export const shapeGradients: GradientTable = Object.freeze({
   ]),
   // Between float types; a gradient that is wide already stays wide (see the driver).
   Cast: identity,
-  CastLike: identity,
+  CastLike: rule((g) => [() => g.grad()], [0]),
 });
-
-/** Codes of the types that carry gradients. */
-export const floatCodes: ReadonlySet<number> = new Set(
-  Object.values(dataTypes)
-    .filter(({ kind, bits }) => kind === 'float' && bits >= 16)
-    .map(({ code }) => code),
-);

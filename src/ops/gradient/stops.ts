@@ -17,14 +17,15 @@ const control = unsupported('its subgraph is not differentiated');
 
 export const stopGradients: GradientTable = Object.freeze(
   Object.fromEntries([
-    ...rows('Shape Size ArgMax ArgMin NonZero Unique IsNaN IsInf OneHot EyeLike', notReal),
+    ...rows('Shape Size ArgMax ArgMin NonZero IsNaN IsInf EyeLike', notReal),
     ...rows('Equal Greater GreaterOrEqual Less LessOrEqual And Or Not Xor', notReal),
     ...rows('BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BitShift NonMaxSuppression', notReal),
     ...rows('Round Floor Ceil Sign Hardmax', stepwise),
     ...rows('RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli', random),
     ...rows('Multinomial', random),
-    ...rows('Constant ConstantOfShape Range', constant),
+    ...rows('Constant ConstantOfShape', constant),
     ...rows('If Loop Scan', control),
+    ['Unique', unsupported('which elements are equal decides what it gives')],
     ['DynamicQuantizeLinear', unsupported('its scale depends on the largest values it sees')],
     ['com.microsoft:DynamicQuantizeMatMul', unsupported('its weights are integers')],
     ['com.microsoft:MatMulNBits', unsupported('its weights are packed integers')],
