@@ -9,7 +9,7 @@ export const optimizerNames = ['sgd', 'adam', 'adamw'] as const;
 const share = z.number().check(z.gte(0), z.lt(1));
 
 export const optimizerOptions = z.object({
-  optimizer: z._default(z.enum(optimizerNames), 'sgd'),
+  optimizer: z._default(z.enum(optimizerNames), 'adam'),
   /** sgd: share of the last direction that is kept. 0 keeps none and needs no state. */
   momentum: z._default(share, 0.9),
   /** sgd: look ahead by the momentum (Sutskever et al. 2013). */
