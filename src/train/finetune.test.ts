@@ -77,7 +77,7 @@ test('a teacher without labels brings the accuracy back, and pruned weights stay
   const before = await weightsOf(damaged);
   const convolutions = Object.keys(before).filter((name) => before[name]!.includes(0));
   const result = await finetune(
-    request({ masked: new Set(convolutions), options: { learningRate: 0.004 } }),
+    request({ masked: new Set(convolutions), options: { optimizer: 'sgd', learningRate: 0.02 } }),
   );
   const [first] = result.history;
   expect(result.losses).toEqual(['distillation']);
