@@ -1,0 +1,41 @@
+/** Settings of fine-tuning: what is learned from, for how long, and how. */
+import * as z from 'zod/mini';
+import { augmentOptions } from './augment.js';
+import { optimizerOptions } from './optimizers/index.js';
+import { scheduleOptions } from './schedule.js';
+
+/** 'auto': distillation where there is a teacher, else cross-entropy with the labels. */
+export const finetuneLossNames = [
+  'auto',
+  'distillation',
+  'cross-entropy',
+  'mse',
+  'l1',
+  'cosine',
+] as const;
+
+export const finetuneOptions = z.object({
+  epochs: z._default(z.int().check(z.positive()), 5),
+  batchSize: z._default(z.int().check(z.positive()), 64),
+  loss: z._default(z.enum(finetuneLossNames), 'auto'),
+  /** Share of the labels in the loss beside the teacher, where there are labels. In [0, 1]. */
+  labelShare: z._default(z.number().check(z.gte(0), z.lte(1)), 0),
+  /** Softens teacher and student alike. */
+  temperature: z._default(z.number().check(z.positive()), 4),
+  labelSmoothing: z._default(z.number().check(z.gte(0), z.lt(1)), 0),
+  ...scheduleOptions.shape,
+  ...optimizerOptions.shape,
+  ...augmentOptions.shape,
+  /** Nodes whose parameters stay: names, wildcards, `op:Gather`. */
+  freeze: z._default(z.array(z.string()), () => []),
+  /** Largest norm of all gradients together. */
+  clipNorm: z.optional(z.number().check(z.positive())),
+  /** Decay of the running mean of the weights that is kept in the end; 0 keeps the last ones. */
+  averaging: z._default(z.number().check(z.gte(0), z.lt(1)), 0),
+  /** Normalization by the statistics of the model, or by those of each batch. */
+  batchNormalization: z._default(z.enum(['frozen', 'training']), 'frozen'),
+  /** Epochs without a better validation score after which it stops. */
+  patience: z.optional(z.int().check(z.positive())),
+});
+
+export type FinetuneOptions = z.output<typeof finetuneOptions>;

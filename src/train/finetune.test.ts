@@ -1,0 +1,175 @@
+/**
+ * Fine-tuning from end to end on the digits that come with pare: what was damaged is repaired,
+ * zeros stay, and a run that was stopped goes on to the same bits.
+ */
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Dataset } from '../data/dataset.js';
+import { openPath } from '../data/node.js';
+import type { Engine } from '../engine/engine.js';
+import { createNodeEngine } from '../engine/node.js';
+import { cloneModel } from '../graph/clone.js';
+import type { Model } from '../graph/model.js';
+import { type OpenModel, openModel } from '../node.js';
+import { Tensor } from '../onnx/tensor.js';
+import { createRandom } from '../random.js';
+import type { CheckpointStore } from './checkpoint.js';
+import { type FinetuneRequest, finetune } from './finetune.js';
+
+const asset = (name: string) => fileURLToPath(new URL(`../../assets/${name}`, import.meta.url));
+
+let engine: Engine;
+let opened: OpenModel;
+let dataset: Dataset;
+let damaged: Model;
+
+beforeAll(async () => {
+  engine = await createNodeEngine({ threads: 1 });
+  opened = await openModel(asset('digits.onnx'));
+  const session = await engine.createSession({ path: asset('digits.onnx') });
+  const ports = session.inputs;
+  await session.release();
+  dataset = await openPath(asset('digits.npz'), { ports, preprocess: 'unit' });
+  damaged = await damage(opened.model);
+});
+afterAll(async () => {
+  await opened.close();
+  await engine.close();
+});
+
+/** Most weights of the convolutions are gone. */
+async function damage(model: Model): Promise<Model> {
+  const copy = cloneModel(model);
+  const random = createRandom(1);
+  for (const value of copy.graph.initializers) {
+    const tensor = value.initializer!;
+    if (tensor.dims.length !== 4) continue;
+    const kept = (await tensor.floats()).map((w) => (random.next() < 0.7 ? 0 : w));
+    value.initializer = Tensor.of('float', tensor.dims, kept);
+  }
+  return copy;
+}
+
+const range = (start: number, end: number) =>
+  Uint32Array.from({ length: end - start }, (_, i) => start + i);
+
+const request = (more: Partial<FinetuneRequest> = {}): FinetuneRequest => ({
+  student: damaged,
+  teacher: opened.model,
+  dataset,
+  train: range(0, 320),
+  validate: range(320, 420),
+  engine,
+  seed: 3,
+  ...more,
+  options: { epochs: 2, batchSize: 32, ...more.options },
+});
+
+async function weightsOf(model: Model): Promise<Record<string, Float32Array>> {
+  const all: Record<string, Float32Array> = {};
+  for (const { name, initializer } of model.graph.initializers) {
+    if (initializer!.dataType === 'float') all[name] = await initializer!.floats();
+  }
+  return all;
+}
+
+test('a teacher without labels brings the accuracy back, and pruned weights stay zero', async () => {
+  const before = await weightsOf(damaged);
+  const convolutions = Object.keys(before).filter((name) => before[name]!.includes(0));
+  const result = await finetune(
+    request({ masked: new Set(convolutions), options: { optimizer: 'sgd', learningRate: 0.02 } }),
+  );
+  const [first] = result.history;
+  expect(result.losses).toEqual(['distillation']);
+  expect(result.bestScore).toBeGreaterThan(result.startScore! + 0.1);
+  expect(result.history[1]!.loss).toBeLessThan(first!.loss);
+  const after = await weightsOf(result.model);
+  for (const name of convolutions) {
+    expect(after[name]).not.toEqual(before[name]);
+    for (const [i, weight] of before[name]!.entries()) {
+      if (weight === 0) expect(after[name]![i]).toBe(0);
+    }
+  }
+  // Neither model was touched.
+  expect(await weightsOf(damaged)).toEqual(before);
+});
+
+test('labels alone do as well', async () => {
+  const result = await finetune(request({ teacher: undefined, options: { epochs: 2 } }));
+  expect(result.losses).toEqual(['cross-entropy']);
+  expect(result.bestScore).toBeGreaterThan(0.85);
+});
+
+/** A checkpoint in memory. */
+function memoryStore(): CheckpointStore & { bytes: Uint8Array | undefined } {
+  return {
+    bytes: undefined,
+    async read() {
+      return this.bytes;
+    },
+    async write(bytes) {
+      this.bytes = bytes;
+    },
+    async remove() {
+      this.bytes = undefined;
+    },
+  };
+}
+
+test('a run that was stopped goes on to the same bits as one that was not', async () => {
+  const options = { averaging: 0.9, clipNorm: 1, flip: true, shift: 1 };
+  const whole = await finetune(request({ options }));
+  const store = memoryStore();
+  const controller = new AbortController();
+  let writes = 0;
+  const stopping: CheckpointStore = {
+    ...store,
+    read: () => store.read(),
+    remove: () => store.remove(),
+    async write(bytes) {
+      await store.write(bytes);
+      // In the middle of the second epoch.
+      if (++writes === 5) controller.abort();
+    },
+  };
+  const stopped = finetune(
+    request({
+      options,
+      signal: controller.signal,
+      checkpoint: { store: stopping, everySteps: 3 },
+    }),
+  );
+  await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+  expect(store.bytes).toBeDefined();
+  const resumed = await finetune(request({ options, checkpoint: { store, everySteps: 3 } }));
+  expect(resumed.resumedAt).toBe(12);
+  expect(store.bytes).toBeUndefined();
+  expect(await weightsOf(resumed.model)).toEqual(await weightsOf(whole.model));
+  expect(resumed.history.map(({ loss }) => loss)).toEqual(whole.history.map(({ loss }) => loss));
+});
+
+test('a checkpoint of other settings is refused', async () => {
+  const store = memoryStore();
+  const controller = new AbortController();
+  const write = store.write.bind(store);
+  store.write = async (bytes) => {
+    await write(bytes);
+    controller.abort();
+  };
+  const checkpoint = { store, everySteps: 2 };
+  await expect(finetune(request({ checkpoint, signal: controller.signal }))).rejects.toThrow();
+  await expect(finetune(request({ checkpoint, seed: 4 }))).rejects.toThrow(/of another run/);
+});
+
+test('what is missing is said', async () => {
+  const unlabelled: Dataset = { ...dataset, hasLabels: false };
+  await expect(finetune(request({ dataset: unlabelled, teacher: undefined }))).rejects.toThrow(
+    /cross-entropy needs labels/,
+  );
+  await expect(
+    finetune(request({ teacher: undefined, options: { loss: 'distillation' } })),
+  ).rejects.toThrow(/compares with a teacher/);
+  await expect(finetune(request({ options: { learningRate: 1e9 } }))).rejects.toThrow(
+    /the loss is (NaN|Infinity)/,
+  );
+});

@@ -1,0 +1,250 @@
+/**
+ * Brings the accuracy of a pruned or changed model back: trains it on samples, against labels or
+ * against the outputs of the model that it was made of. The teacher's outputs are the default, so
+ * that unlabelled samples are enough.
+ */
+import type * as z from 'zod/mini';
+import type { Dataset } from '../data/dataset.js';
+import type { Engine, EngineSession, HostTensor, PortInfo } from '../engine/engine.js';
+import { float32Of, hostTensor } from '../engine/host-tensor.js';
+import { modelSource } from '../engine/model-source.js';
+import { inferShapes } from '../engine/shapes.js';
+import { PareError } from '../errors.js';
+import { cloneModel } from '../graph/clone.js';
+import type { Model } from '../graph/model.js';
+import { snrOf, worstOutput } from '../measure/compare-outputs.js';
+import { evaluate } from '../measure/evaluate.js';
+import type { Evaluation } from '../measure/evaluation.js';
+import { Tensor } from '../onnx/tensor.js';
+import type { Progress } from '../progress.js';
+import { simplify } from '../simplify/index.js';
+import type { CheckpointStore, EpochRow } from './checkpoint.js';
+import { finetuneOptions } from './finetune-options.js';
+import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
+import { type LossPlan, planLosses, valueOfOutput } from './loss-plan.js';
+import { openBatch } from './open-batch.js';
+import { buildStep, type TrainingStep } from './step.js';
+import { TrainingSamples } from './training-samples.js';
+
+export interface FinetuneRequest {
+  readonly student: Model;
+  /** What the student was made of; undefined to learn from labels alone. */
+  readonly teacher?: Model | undefined;
+  /** Opened for the student's inputs. */
+  readonly dataset: Dataset;
+  /** Samples that train, and others that choose the best epoch. */
+  readonly train: Uint32Array;
+  readonly validate: Uint32Array;
+  /** Names of pruned weights, whose zeros stay. Default those that the model's metadata names. */
+  readonly masked?: ReadonlySet<string> | undefined;
+  readonly options?: z.input<typeof finetuneOptions>;
+  readonly engine: Engine;
+  readonly seed?: number;
+  readonly checkpoint?: { readonly store: CheckpointStore; readonly everySteps: number };
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: Progress | undefined;
+  readonly onEpoch?: ((row: EpochRow) => void) | undefined;
+}
+
+export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
+  readonly model: Model;
+  /** What the validation score is, such as 'top-1'. */
+  readonly scoreName: string;
+  readonly losses: readonly string[];
+  readonly trained: readonly string[];
+  /** Parameters that stayed, with the reason. */
+  readonly frozen: TrainingStep['frozen'];
+  readonly steps: number;
+  readonly samplesPerSecond: number;
+}
+
+/**
+ * The student and the teacher are not changed.
+ *
+ * @throws PareError `usage` for options that do not fit, `unsupported` for a model that cannot be
+ *   trained (with the nodes that are in the way), `quality` when training diverges
+ * @example
+ * const { model } = await finetune({ student, teacher, dataset, train, validate, engine });
+ */
+export async function finetune(request: FinetuneRequest): Promise<FinetuneResult> {
+  const { engine, dataset, signal, progress, seed = 0 } = request;
+  const options = finetuneOptions.parse(request.options ?? {});
+  // Equal weights that are one tensor could no longer become different ones.
+  const { model: simple } = await simplify(
+    request.student,
+    { exclude: ['merge-initializers'] },
+    { engine, signal },
+  );
+  const trainable = await openBatch(simple, engine);
+  await inferShapes(engine, trainable);
+  const plan = planLosses(trainable, options, {
+    hasTeacher: request.teacher !== undefined,
+    hasLabels: dataset.hasLabels,
+  });
+  const step = await buildStep(
+    trainable,
+    {
+      losses: plan.terms,
+      optimizer: options,
+      freeze: options.freeze,
+      clipNorm: options.clipNorm,
+      masked: request.masked,
+      averaging: options.averaging,
+      batchNormalization: options.batchNormalization,
+      signal,
+    },
+    engine,
+  );
+  const teacher = plan.teacher.length > 0 ? await openTeacher(request, plan) : undefined;
+  try {
+    const ports = dataPortsOf(trainable);
+    const samples = new TrainingSamples(dataset, request.train, ports, {
+      batchSize: options.batchSize,
+      seed,
+      augment: options,
+    });
+    const reference = request.teacher ?? request.student;
+    const scored = request.validate.length > 0;
+    let scoreName = 'none';
+    const start = performance.now();
+    const result = await runLoop({
+      step,
+      samples,
+      targetsOf: (batch) => targetsOf(batch, plan, teacher),
+      epochs: options.epochs,
+      schedule: options,
+      validate: scored
+        ? async (weights) => {
+            const score = scoreOf(await validate(withWeights(trainable, weights)));
+            scoreName = score.name;
+            return score.value;
+          }
+        : undefined,
+      patience: options.patience,
+      checkpoint: request.checkpoint && {
+        ...request.checkpoint,
+        key: JSON.stringify([
+          options,
+          seed,
+          await dataset.fingerprint(),
+          Array.from(step.state.keys()),
+        ]),
+      },
+      engine,
+      signal,
+      progress,
+      onEpoch: request.onEpoch,
+    });
+    const steps = result.history.length * samples.stepsPerEpoch;
+    const seconds = (performance.now() - start) / 1000;
+    const { weights, ...rest } = result;
+    return {
+      ...rest,
+      model: withWeights(simple, weights),
+      scoreName,
+      losses: plan.terms.map(({ loss }) => loss),
+      trained: [...step.results.keys()],
+      frozen: step.frozen,
+      steps,
+      samplesPerSecond: (steps * options.batchSize) / seconds,
+    };
+
+    async function validate(candidate: Model): Promise<Evaluation> {
+      const [, evaluation] = await evaluate(
+        [
+          { name: 'reference', source: await modelSource(reference) },
+          { name: 'student', source: await modelSource(candidate) },
+        ],
+        dataset,
+        engine,
+        { indices: request.validate, batchSize: options.batchSize, signal },
+      );
+      return evaluation!;
+    }
+  } finally {
+    await teacher?.session.release();
+  }
+}
+
+/** The inputs that the data feeds, with their open batch. */
+function dataPortsOf({ graph }: Model): PortInfo[] {
+  return graph.inputs
+    .filter(({ initializer }) => !initializer)
+    .map(({ name, dataType, dims }) => ({
+      name,
+      dataType,
+      dims: dims?.map((dim) => dim ?? ''),
+    }));
+}
+
+interface Teacher {
+  readonly session: EngineSession;
+  /** By input of the step: the output of the session. */
+  readonly outputs: ReadonlyMap<string, string>;
+}
+
+async function openTeacher(
+  { teacher, engine, signal }: FinetuneRequest,
+  plan: LossPlan,
+): Promise<Teacher> {
+  const { model: simple } = await simplify(teacher!, {}, { engine, signal });
+  const open = cloneModel(await openBatch(simple, engine));
+  const outputs = new Map<string, string>();
+  const wanted = plan.teacher.map(({ input, output }) => {
+    const value = valueOfOutput(open, output);
+    outputs.set(input, value.name);
+    return value;
+  });
+  open.graph.outputs.splice(0, open.graph.outputs.length, ...wanted);
+  return { session: await engine.createSession(await modelSource(open), { signal }), outputs };
+}
+
+/** What the losses compare with, for one batch. */
+async function targetsOf(
+  batch: TrainingBatch,
+  plan: LossPlan,
+  teacher: Teacher | undefined,
+): Promise<Record<string, HostTensor>> {
+  const targets: Record<string, HostTensor> = {};
+  if (teacher) {
+    const outputs = await teacher.session.run(batch.feeds);
+    for (const [input, output] of teacher.outputs) {
+      const { dims } = outputs[output]!;
+      targets[input] = hostTensor('float', dims, float32Of(outputs[output]!));
+    }
+  }
+  if (plan.label) {
+    const unlabelled = batch.labels.indexOf(undefined);
+    if (unlabelled >= 0) {
+      throw new PareError('invalid-data', `train: sample "${batch.ids[unlabelled]}" has no label`, {
+        hint: 'leave it out, or learn from a teacher',
+      });
+    }
+    const labels = BigInt64Array.from(batch.labels, (label) => BigInt(label!));
+    targets[plan.label] = hostTensor('int64', [labels.length], labels);
+  }
+  return targets;
+}
+
+/** A copy with these weights. */
+function withWeights(model: Model, weights: Weights): Model {
+  const copy = cloneModel(model);
+  for (const [name, { dims, data }] of Object.entries(weights)) {
+    copy.graph.value(name).initializer = Tensor.of('float', dims, data as Float32Array);
+  }
+  return copy;
+}
+
+interface Score {
+  readonly name: string;
+  readonly value: number;
+}
+
+/** Accuracy where there are labels or tokens, agreement of classes where not, else of numbers. */
+function scoreOf({ classification, tokens, flips, outputs }: Evaluation): Score {
+  if (classification?.top1) return { name: 'top-1', value: classification.top1.share };
+  if (tokens) return { name: 'next-token accuracy', value: tokens.nextToken.share };
+  if (flips) return { name: 'agreement', value: 1 - flips.share };
+  const worst = worstOutput(outputs);
+  return { name: 'SNR in dB', value: worst ? snrOf(worst.agreement!) : 0 };
+}

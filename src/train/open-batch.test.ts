@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Engine } from '../engine/engine.js';
+import { createNodeEngine } from '../engine/node.js';
+import { parseModel } from '../graph/parse.js';
+import { openBatch } from './open-batch.js';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await createNodeEngine({ threads: 1 });
+});
+afterAll(() => engine.close());
+
+const model = (inputs: string, body: string) =>
+  parseModel(`<ir_version: 8, opset_import: ["": 17]>
+agraph (${inputs}) => (float[N,M] y) <
+  float[6,2] w = {1,2,3,4,5,6,7,8,9,10,11,12}, int64[2] flat = {1,6}, int64[3] merged = {2,3,1},
+  float[1,2] row = {1,2}
+> {
+${body}
+}`);
+
+test('an open batch stays', async () => {
+  const open = model('float[N,6] x', '  y = MatMul(x, w)');
+  expect(await openBatch(open, engine)).toBe(open);
+});
+
+test('the batch in the shapes of Reshape is opened, and the model itself stays', async () => {
+  const fixed = model('float[1,2,3] x', '  a = Reshape(x, flat)\n  y = MatMul(a, w)');
+  const open = await openBatch(fixed, engine);
+  expect(open.graph.inputs[0]!.dims).toEqual(['batch', 2, 3]);
+  expect(open.graph.value('y').dims).toEqual(['batch', 2]);
+  expect(fixed.graph.inputs[0]!.dims).toEqual([1, 2, 3]);
+});
+
+test('a batch merged with another axis grows with it', async () => {
+  const body = `  a = Reshape(x, merged)
+  b = Reshape(a, flat)
+  y = MatMul(b, w)`;
+  const open = await openBatch(model('float[1,2,3] x', body), engine);
+  // The runtime does not tell what is behind the merged dim; the proof has seen it.
+  expect(open.graph.inputs[0]!.dims).toEqual(['batch', 2, 3]);
+});
+
+test('a model that mixes its samples is refused with what was seen', async () => {
+  const body = `  a = Reshape(x, flat)
+  b = Softmax<axis = 0>(a)
+  y = MatMul(b, w)`;
+  await expect(openBatch(model('float[1,2,3] x', body), engine)).rejects.toThrow(
+    /made for batches of 1.*depends on the samples beside it/,
+  );
+});
+
+test('a batch that stays baked in is refused with what the runtime says', async () => {
+  const body = `  a = Reshape(x, flat)
+  b = MatMul(a, w)
+  y = Concat<axis = 1>(b, row)`;
+  await expect(openBatch(model('float[1,2,3] x', body), engine)).rejects.toThrow(
+    /cannot be opened: run: .*Concat/,
+  );
+});

@@ -1,0 +1,139 @@
+/**
+ * Makes a model that was exported for a fixed batch take any batch, which training needs. The
+ * result is believed only after it was run: two samples in one batch must give what each gives
+ * alone.
+ */
+import type { Engine, Feeds, HostTensor, PortInfo } from '../engine/engine.js';
+import { float32Of, hostTensor, randomFeeds } from '../engine/host-tensor.js';
+import { modelSource } from '../engine/model-source.js';
+import { inferShapes } from '../engine/shapes.js';
+import { messageOf, PareError } from '../errors.js';
+import { cloneModel } from '../graph/clone.js';
+import type { Model } from '../graph/model.js';
+import type { Dim } from '../graph/value-type.js';
+import { Tensor } from '../onnx/tensor.js';
+import { batchConstants } from '../ops/batch-dims.js';
+
+/** Name of the opened dim. */
+const batchName = 'batch';
+
+/** Most relative difference between a sample alone and in a batch: kernels add in another order. */
+const tolerance = 1e-4;
+
+/**
+ * A copy whose inputs and outputs have an open first dim; the model itself where they have one
+ * already.
+ *
+ * @throws PareError `unsupported` when the model mixes its samples or bakes the batch in where
+ *   pare cannot open it, with what the runtime said
+ * @example const trainable = await openBatch(simple, engine);
+ */
+export async function openBatch(model: Model, engine: Engine): Promise<Model> {
+  const sizes = new Set(
+    model.graph.inputs.filter((input) => !input.initializer).map((input) => input.dims?.[0]),
+  );
+  const [batch] = sizes;
+  if (sizes.size !== 1 || typeof batch !== 'number') return model;
+  const open = cloneModel(model);
+  await inferShapes(engine, open);
+  await openConstants(open, batch);
+  for (const value of open.graph.values) {
+    if (value.type?.kind !== 'tensor' || value.isConstant) continue;
+    const { dataType, dims } = value.type;
+    if (value.isInput) {
+      value.type = { kind: 'tensor', dataType, dims: openDims(dims) };
+    } else if (value.isOutput) {
+      value.type = { kind: 'tensor', dataType, dims: undefined };
+    } else value.type = undefined;
+  }
+  try {
+    await prove(model, open, batch, engine);
+  } catch (error) {
+    throw new PareError(
+      'unsupported',
+      `train: the model is made for batches of ${batch} and cannot be opened: ${messageOf(error)}`,
+      { hint: `export it with an open batch, or train with --batch-size ${batch}`, cause: error },
+    );
+  }
+  await inferShapes(engine, open);
+  return open;
+}
+
+function openDims(dims: readonly Dim[] | undefined): readonly Dim[] | undefined {
+  return dims && [batchName, ...dims.slice(1)];
+}
+
+async function openConstants(model: Model, batch: number): Promise<void> {
+  for (const node of model.graph.nodes) {
+    const row = batchConstants[node.op];
+    const numbers = row && (await node.constantInput(row.input)?.numbers());
+    const opened = numbers && row.open(node, numbers, batch);
+    if (!opened) continue;
+    const tensor = Tensor.of('int64', [opened.length], opened.map(BigInt));
+    node.setInput(row.input, node.graph!.addInitializer(`${node.label}_shape`, tensor));
+  }
+}
+
+/** Throws what speaks against the opened model. */
+async function prove(model: Model, open: Model, batch: number, engine: Engine): Promise<void> {
+  const plain = { optimization: 'basic' } as const;
+  const before = await engine.createSession(await modelSource(model), plain);
+  try {
+    const after = await engine.createSession(await modelSource(open), plain);
+    try {
+      const feeds = [1, 2].map((seed) => randomFeeds(before.inputs, { seed }));
+      const both = await after.run(stack(feeds));
+      for (const [at, each] of feeds.entries()) {
+        compare(await before.run(each), both, at * batch, after.outputs);
+      }
+    } finally {
+      await after.release();
+    }
+  } finally {
+    await before.release();
+  }
+}
+
+function stack(feeds: readonly Feeds[]): Feeds {
+  const [first] = feeds;
+  return Object.fromEntries(
+    Object.entries(first!).map(([name, { dataType, dims, data }]) => {
+      const all = new (data.constructor as Float32ArrayConstructor)(data.length * feeds.length);
+      for (const [at, each] of feeds.entries()) {
+        all.set(each[name]!.data as Float32Array, at * data.length);
+      }
+      return [name, hostTensor(dataType, [dims[0]! * feeds.length, ...dims.slice(1)], all)];
+    }),
+  );
+}
+
+function compare(
+  alone: Readonly<Record<string, HostTensor>>,
+  both: Readonly<Record<string, HostTensor>>,
+  row: number,
+  ports: readonly PortInfo[],
+): void {
+  for (const { name } of ports) {
+    const one = alone[name]!;
+    const batch = both[name]!;
+    const expected = float32Of(one);
+    const size = one.dims.slice(1).reduce((product, dim) => product * dim, 1);
+    if (batch.dims.length !== one.dims.length || batch.dims[0] !== 2 * one.dims[0]!) {
+      const dims = `[${one.dims}] alone and [${batch.dims}] for two`;
+      throw new Error(`its output "${name}" is ${dims}`);
+    }
+    const actual = float32Of(batch).subarray(row * size, row * size + expected.length);
+    let difference = 0;
+    let norm = 0;
+    for (const [i, value] of expected.entries()) {
+      difference += (value - actual[i]!) ** 2;
+      norm += value ** 2;
+    }
+    const relative = Math.sqrt(difference / (norm || 1));
+    if (!(relative <= tolerance)) {
+      throw new Error(
+        `its output "${name}" of a sample depends on the samples beside it (relative difference ${relative.toExponential(1)})`,
+      );
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What an optimizer is: the state that it keeps per weight, and the nodes that make a new weight
+ * and a new state of a gradient. It sees one weight; schedules, clipping and masks are not its
+ * business. Steps are computed in the graph, so that weights need not leave the runtime.
+ */
+import type { Emitter } from '../../graph/emitter.js';
+import type { Value } from '../../graph/value.js';
+import type { OptimizerOptions } from './options.js';
+
+export interface UpdateRequest {
+  readonly emitter: Emitter;
+  readonly weight: Value;
+  /** Of the shape of the weight. */
+  readonly gradient: Value;
+  /** By slot. */
+  readonly state: Readonly<Record<string, Value>>;
+  /** Scalars. `step` counts from 1. */
+  readonly learningRate: Value;
+  readonly step: Value;
+  /** Weight decay of this weight: 0 for biases and norms. */
+  readonly weightDecay: number;
+  readonly options: OptimizerOptions;
+}
+
+export interface Optimizer {
+  readonly name: string;
+  /** One tensor of the weight's shape each, zeros at first. */
+  slots(options: OptimizerOptions): readonly string[];
+  update(request: UpdateRequest): {
+    readonly weight: Value;
+    readonly state: Readonly<Record<string, Value>>;
+  };
+}
