@@ -17,6 +17,7 @@ import { evaluate } from '../measure/evaluate.js';
 import type { Evaluation } from '../measure/evaluation.js';
 import { Tensor } from '../onnx/tensor.js';
 import type { Progress } from '../progress.js';
+import { readMasks } from '../prune/masks.js';
 import { simplify } from '../simplify/index.js';
 import type { CheckpointStore, EpochRow } from './checkpoint.js';
 import { finetuneOptions } from './finetune-options.js';
@@ -88,7 +89,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       optimizer: options,
       freeze: options.freeze,
       clipNorm: options.clipNorm,
-      masked: request.masked,
+      masked: request.masked ?? new Set(readMasks(trainable).keys()),
       averaging: options.averaging,
       batchNormalization: options.batchNormalization,
       signal,
