@@ -36,6 +36,8 @@ export interface ComputeRole {
   readonly floatOutput: boolean;
   /** Another scheme serves it as well, so it takes part on request only; says why. */
   readonly onRequest?: string;
+  /** Where the kernel takes a bias: as input 2, or nowhere, so that it is an Add behind the node. */
+  readonly bias: 'input' | 'behind';
   /** Axis of the output channels in the weight, undefined when the node does not fit. */
   weightAxis(node: Node, rank: number): number | undefined;
   /** Axis of the channels in the activation. */
@@ -57,6 +59,7 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
   Conv: {
     kind: 'compute',
     floatOutput: false,
+    bias: 'input',
     weightAxis: () => 0,
     inputAxis: () => 1,
     groups: (node) => node.int('group', 1),
@@ -65,6 +68,7 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
   Gemm: {
     kind: 'compute',
     floatOutput: true,
+    bias: 'input',
     weightAxis: (node, rank) =>
       rank === 2 && node.int('transA', 0) === 0 ? (node.int('transB', 0) ? 0 : 1) : undefined,
     inputAxis: (rank) => rank - 1,
@@ -76,6 +80,7 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
     kind: 'compute',
     // Without a Q the kernel still gives float, but a bias Add behind it would undo the fusion.
     floatOutput: false,
+    bias: 'behind',
     onRequest: 'static MatMul is off: dynamic is as fast and more accurate (option matMul)',
     weightAxis: (_node, rank) => (rank === 2 ? 1 : undefined),
     inputAxis: (rank) => rank - 1,

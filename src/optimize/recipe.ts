@@ -8,6 +8,7 @@ import type { Model } from '../graph/model.js';
 import { applyPass, type Pass, type PassContext, type PassReport } from '../pass.js';
 import { equalize } from '../quantize/accuracy/equalize.js';
 import { learnedRounding } from '../quantize/accuracy/learned-rounding.js';
+import { weightScales } from '../quantize/accuracy/weight-scales.js';
 import { schemes } from '../quantize/index.js';
 import { fuseInput } from '../quantize/io/fuse-input.js';
 import { quantizeInput } from '../quantize/io/quantize-input.js';
@@ -30,9 +31,11 @@ type StepRunner = (
 const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
   simplify,
   ...Object.fromEntries(
-    [...schemes, equalize, learnedRounding, quantizeInput, fuseInput, quantizeOutput].map(
-      (pass) => [pass.name, runnerOf(pass as unknown as Pass)],
-    ),
+    [
+      ...schemes,
+      ...[equalize, weightScales, learnedRounding],
+      ...[quantizeInput, fuseInput, quantizeOutput],
+    ].map((pass) => [pass.name, runnerOf(pass as unknown as Pass)]),
   ),
 });
 

@@ -4,6 +4,7 @@
  */
 import { inferShapes } from '../engine/shapes.js';
 import { PareError, throwIfAborted } from '../errors.js';
+import { cloneModel } from '../graph/clone.js';
 import { removeDead } from '../graph/dead.js';
 import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
@@ -18,10 +19,11 @@ import { type CalibratedRange, calibratorNamed } from './calibrate/calibrators.j
 import { checkFusion } from './fusion.js';
 import { inputRanges, samplesFor } from './io/input-spec.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
+import { type CorrectedLayer, correctBiases } from './static/full-bias-correction.js';
 import { type StaticOptions, staticOptions } from './static/options.js';
 import { insideBounds, parametersOf, type QuantizationParameters } from './static/parameters.js';
 import { type Plan, type PlanRules, planStatic, type ScaleGroup } from './static/plan.js';
-import { StaticWriter } from './static/write.js';
+import { StaticWriter, type TakeOff } from './static/write.js';
 
 /** @example await applyPass(model, staticScheme, {}, { engine, samples }) */
 export const staticScheme = definePass({
@@ -52,10 +54,14 @@ export const staticScheme = definePass({
     for (const name of Object.keys(given.ranges)) {
       if (!quantized.has(name)) report.note(`ranges: "${name}" is not quantized`);
     }
-    const means = options.biasCorrection
-      ? await meansOf(model, plan, parameters, context)
-      : new Map<string, ChannelMeans>();
-    await new StaticWriter(model, { plan, parameters, means, options }).write();
+    const correction = biasCorrectionOf(options);
+    const means =
+      correction === 'off'
+        ? new Map<string, ChannelMeans>()
+        : await meansOf(model, plan, parameters, context);
+    const float = correction === 'full' ? cloneModel(model) : undefined;
+    const biases = await new StaticWriter(model, { plan, parameters, means, options }).write();
+    if (float) await correctInOrder(float, model, plan, biases, context, report);
     for (const { node, weight } of plan.compute) {
       report.change(
         node,
@@ -148,6 +154,36 @@ async function meansOf(
     });
   }
   return cachedMeans(model, [...requests.values()], context);
+}
+
+function biasCorrectionOf({ biasCorrection }: StaticOptions): 'off' | 'fast' | 'full' {
+  if (typeof biasCorrection === 'string') return biasCorrection;
+  return biasCorrection ? 'fast' : 'off';
+}
+
+/** The full bias correction of all layers whose biases can be written. */
+async function correctInOrder(
+  float: Model,
+  model: Model,
+  plan: Plan,
+  biases: ReadonlyMap<Node, TakeOff>,
+  context: PassContext,
+  report: ReportBuilder,
+): Promise<void> {
+  if (!context.samples) {
+    throw new PareError('usage', 'static: the full bias correction needs samples', {
+      hint: 'give data with --data PATH; labels are not needed',
+    });
+  }
+  const layers = plan.compute.flatMap(({ node, role }): CorrectedLayer[] => {
+    const takeOff = biases.get(node);
+    const rank = node.output().dims?.length;
+    return takeOff && rank ? [{ node, takeOff, axis: role.inputAxis(rank), rank }] : [];
+  });
+  const passes = await correctBiases(float, model, layers, context.samples, context);
+  report.note(
+    `bias correction: ${layers.length} of ${plan.compute.length} layers in order, ${passes} passes over the samples`,
+  );
 }
 
 /**

@@ -27,15 +27,25 @@ type Describe = (
 export const patchLayouts: Readonly<Record<string, Describe>> = Object.freeze({
   Conv: convolutionPatches,
   Gemm: matrixPatches,
+  MatMul: rowPatches,
 });
+
+/** The last axis, whatever is before it. A weight on the left is multiplied with columns. */
+function rowPatches(node: Node, dims: readonly number[]): PatchLayout | { reason: string } {
+  if (!node.constantInput(1)) return { reason: 'its weight is the left operand' };
+  return rowsOf(dims[0]!);
+}
 
 function matrixPatches(node: Node, dims: readonly number[]): PatchLayout | { reason: string } {
   if (node.int('transA', 0) !== 0) return { reason: 'its input is transposed' };
-  const features = dims[node.int('transB', 0) ? 1 : 0]!;
+  return rowsOf(dims[node.int('transB', 0) ? 1 : 0]!);
+}
+
+function rowsOf(features: number): PatchLayout {
   return {
     groups: 1,
     features,
-    positions: ({ dims: [rows = 0] }) => rows,
+    positions: ({ dims }) => dims.slice(0, -1).reduce((product, dim) => product * dim, 1),
     read(input, position, into, offset) {
       const start = position * features;
       into.set(float32Of(input).subarray(start, start + features), offset);

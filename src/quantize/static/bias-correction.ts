@@ -114,7 +114,7 @@ export async function channelMeans(
 }
 
 /** Adds up rows of one number per channel. */
-function addRows(sum: Float64Array, rows: Float32Array): void {
+export function addRows(sum: Float64Array, rows: Float32Array): void {
   for (let i = 0; i < rows.length; i++) sum[i % sum.length]! += rows[i]!;
 }
 
@@ -159,7 +159,10 @@ export function meanShift(
  * Means over all axes but the channels and the first, which holds the samples of a batch: their
  * rows are added up outside, so that it does not matter how samples are cut into batches.
  */
-function addMean(value: Value, { axis, rank }: MeanRequest): string {
+export function addMean(
+  value: Value,
+  { axis, rank }: { readonly axis: number; readonly rank: number },
+): string {
   const { graph } = value;
   const axes = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis && i !== 0);
   const opset = graph.opset() ?? 13;

@@ -10,6 +10,7 @@ import type { Value } from '../../graph/value.js';
 import { tensorType } from '../../graph/value-type.js';
 import { elementCount } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
+import { linearOf } from '../../simplify/linear.js';
 import type { FoundWeight } from '../find-weight.js';
 import {
   type ChannelLayout,
@@ -32,6 +33,9 @@ export interface StaticInput {
   readonly options: StaticOptions;
 }
 
+/** Takes a number per output channel off the bias of a node that was written. */
+export type TakeOff = (shift: Float64Array) => void;
+
 interface WeightCodes {
   /** Of the scales; undefined for one scale. */
   readonly axis: number | undefined;
@@ -51,6 +55,8 @@ export class StaticWriter {
   /** By the dequantized value that nodes take now: its scale, and the value it stands for. */
   readonly #dequantized = new Map<Value, { scale: number; name: string }>();
 
+  readonly #biases = new Map<Node, TakeOff>();
+
   constructor(model: Model, input: StaticInput) {
     this.#graph = model.graph;
     this.#plan = input.plan;
@@ -59,9 +65,27 @@ export class StaticWriter {
     this.#options = input.options;
   }
 
-  async write(): Promise<void> {
+  /** Returns the biases that can still be corrected, by node. */
+  async write(): Promise<ReadonlyMap<Node, TakeOff>> {
+    // Once a Q stands behind the node, its Add is not recognized any more.
+    for (const { node, role } of this.#plan.compute) {
+      if (role.bias === 'behind') await this.#findBiasBehind(node);
+    }
     for (const [value, group] of this.#plan.groups) this.#quantizeValue(value, group);
     for (const compute of this.#plan.compute) await this.#quantizeWeights(compute);
+    return this.#biases;
+  }
+
+  /** A node without an Add keeps its mean error: one more Add would cost more than it gains. */
+  async #findBiasBehind(node: Node): Promise<void> {
+    const linear = linearOf(node);
+    if (!linear || 'reason' in linear || linear.tail === node) return;
+    let bias = await linear.bias.read();
+    if (!bias) return;
+    this.#biases.set(node, (shift) => {
+      bias = bias!.map((value, channel) => value - shift[channel]!);
+      linear.bias.write(Tensor.of('float', [bias.length], bias));
+    });
   }
 
   /** Q and DQ behind the value; whoever computes in integers, or takes their result, takes the DQ. */
@@ -137,7 +161,8 @@ export class StaticWriter {
       const quantized = dequantizeWeight({ values, scales, zeroPoint: 0 }, layout);
       const weights = { float: floats, quantized };
       const shift = meanShift(weights, weight.dims, axis, role.groups(node), means);
-      bias = Float32Array.from(shift, (shifted, channel) => (bias?.[channel] ?? 0) - shifted);
+      if (role.bias === 'behind') this.#biases.get(node)?.(shift);
+      else bias = Float32Array.from(shift, (shifted, channel) => (bias?.[channel] ?? 0) - shifted);
     }
     const stored = this.#storeWeight(weight, { axis: layout.axis, values, scales });
     node.setInput(1, this.#dequantize(node, stored, layout.axis));
@@ -185,18 +210,23 @@ export class StaticWriter {
         hint: 'repair or retrain the model, or exclude the node',
       });
     }
-    const values = Int32Array.from(bias, (value, channel) => {
-      const rounded = roundHalfEven(value / scaleAt(channel));
-      return Math.max(-largestInt32, Math.min(largestInt32, rounded));
-    });
+    const codes = () =>
+      Int32Array.from(bias, (value, channel) => {
+        const rounded = roundHalfEven(value / scaleAt(channel));
+        return Math.max(-largestInt32, Math.min(largestInt32, rounded));
+      });
     const scales = Float32Array.from({ length: weightScales.length }, (_, channel) =>
       scaleAt(channel),
     );
     const dims = weightScales.length === 1 && !this.#options.perChannel ? [] : [scales.length];
     const stored = graph.addInitializer(
       `${name}_quantized`,
-      Tensor.of('int32', [bias.length], values),
+      Tensor.of('int32', [bias.length], codes()),
     );
+    this.#biases.set(node, (shift) => {
+      bias = bias.map((value, channel) => value - shift[channel]!);
+      stored.initializer = Tensor.of('int32', [bias.length], codes());
+    });
     const scale = graph.addInitializer(`${name}_scale`, Tensor.of('float', dims, scales));
     node.setInput(2, this.#dequantize(node, [stored, scale], dims.length === 0 ? undefined : 0));
   }
