@@ -8,6 +8,7 @@ import type { Model } from '../graph/model.js';
 import { applyPass, type Pass, type PassContext, type PassReport } from '../pass.js';
 import { equalize } from '../quantize/accuracy/equalize.js';
 import { learnedRounding } from '../quantize/accuracy/learned-rounding.js';
+import { smoothQuant } from '../quantize/accuracy/smooth-quant.js';
 import { weightScales } from '../quantize/accuracy/weight-scales.js';
 import { schemes } from '../quantize/index.js';
 import { fuseInput } from '../quantize/io/fuse-input.js';
@@ -33,7 +34,7 @@ const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
   ...Object.fromEntries(
     [
       ...schemes,
-      ...[equalize, weightScales, learnedRounding],
+      ...[equalize, smoothQuant, weightScales, learnedRounding],
       ...[quantizeInput, fuseInput, quantizeOutput],
     ].map((pass) => [pass.name, runnerOf(pass as unknown as Pass)]),
   ),
