@@ -175,10 +175,15 @@ async function correctInOrder(
       hint: 'give data with --data PATH; labels are not needed',
     });
   }
+  const clips = new Map([...plan.absorbed].map(([clip, bounds]) => [clip.input(0), bounds]));
+  const unbounded = { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY };
   const layers = plan.compute.flatMap(({ node, role }): CorrectedLayer[] => {
     const takeOff = biases.get(node);
-    const rank = node.output().dims?.length;
-    return takeOff && rank ? [{ node, takeOff, axis: role.inputAxis(rank), rank }] : [];
+    const output = node.output();
+    const rank = output.dims?.length;
+    if (!takeOff || !rank) return [];
+    const bounds = clips.get(output) ?? unbounded;
+    return [{ node, takeOff, axis: role.inputAxis(rank), bounds }];
   });
   const passes = await correctBiases(float, model, layers, context.samples, context);
   report.note(

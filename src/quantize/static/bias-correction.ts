@@ -114,7 +114,7 @@ export async function channelMeans(
 }
 
 /** Adds up rows of one number per channel. */
-export function addRows(sum: Float64Array, rows: Float32Array): void {
+function addRows(sum: Float64Array, rows: Float32Array): void {
   for (let i = 0; i < rows.length; i++) sum[i % sum.length]! += rows[i]!;
 }
 
@@ -159,10 +159,7 @@ export function meanShift(
  * Means over all axes but the channels and the first, which holds the samples of a batch: their
  * rows are added up outside, so that it does not matter how samples are cut into batches.
  */
-export function addMean(
-  value: Value,
-  { axis, rank }: { readonly axis: number; readonly rank: number },
-): string {
+function addMean(value: Value, { axis, rank }: MeanRequest): string {
   const { graph } = value;
   const axes = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis && i !== 0);
   const opset = graph.opset() ?? 13;

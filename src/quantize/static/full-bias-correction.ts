@@ -8,7 +8,7 @@
  * (2019), appendix D, empirical bias correction. Layers that do not depend on each other are
  * measured in one pass over the samples, and each pass runs only what leads to them.
  */
-import type { Feeds } from '../../engine/engine.js';
+import type { EngineSession, Feeds, HostTensor, ModelSource } from '../../engine/engine.js';
 import { float32Of } from '../../engine/host-tensor.js';
 import { modelSource } from '../../engine/model-source.js';
 import { throwIfAborted } from '../../errors.js';
@@ -17,17 +17,19 @@ import { removeDead } from '../../graph/dead.js';
 import type { Model } from '../../graph/model.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
+import { tensorType } from '../../graph/value-type.js';
+import type { Bounds } from '../../ops/integer-roles.js';
 import { type PassContext, requireEngine } from '../../pass.js';
-import { addMean, addRows } from './bias-correction.js';
 import type { TakeOff } from './write.js';
 
 export interface CorrectedLayer {
   /** In the quantized model. */
   readonly node: Node;
   readonly takeOff: TakeOff;
-  /** Axis of the channels in its output, and the rank of that. */
+  /** Axis of the channels in its output. */
   readonly axis: number;
-  readonly rank: number;
+  /** Of the clip behind it; infinite without one. */
+  readonly bounds: Bounds;
 }
 
 /**
@@ -42,22 +44,17 @@ export async function correctBiases(
   context: PassContext,
 ): Promise<number> {
   const levels = levelsOf(quantized, layers);
-  const task = context.progress.task('bias correction: levels', levels.length + 1);
+  const task = context.progress.task('bias correction: levels', levels.length);
   try {
-    const expected = await outputMeans(float, layers, samples, context);
-    task.update(1);
     for (const [at, level] of levels.entries()) {
-      const found = await outputMeans(quantized, level, samples, context);
-      for (const { node, takeOff } of level) {
-        const goal = expected.get(node.output().name)!;
-        takeOff(found.get(node.output().name)!.map((mean, channel) => mean - goal[channel]!));
-      }
-      task.update(at + 2);
+      const errors = await levelErrors(float, quantized, level, samples, context);
+      for (const [i, { takeOff }] of level.entries()) takeOff(errors[i]!);
+      task.update(at + 1);
     }
   } finally {
     task.end();
   }
-  return levels.length + 1;
+  return levels.length;
 }
 
 /** Layers by the number of layers on the longest path to them. */
@@ -81,38 +78,80 @@ function levelsOf(model: Model, layers: readonly CorrectedLayer[]): CorrectedLay
   return levels;
 }
 
-/** Mean of every output channel over the samples, by the name of the output. */
-async function outputMeans(
-  model: Model,
-  layers: readonly CorrectedLayer[],
+/** Mean errors of the level's channels where they count: [channels] by layer. */
+async function levelErrors(
+  float: Model,
+  quantized: Model,
+  level: readonly CorrectedLayer[],
   samples: () => AsyncIterable<Feeds>,
   context: PassContext,
-): Promise<Map<string, Float64Array>> {
+): Promise<Float64Array[]> {
   const engine = requireEngine(context, 'bias correction');
-  const probe = cloneModel(model);
-  probe.graph.outputs.length = 0;
-  const ports = layers.map((layer) => {
-    const { name } = layer.node.output();
-    return { name, mean: addMean(probe.graph.value(name), layer) };
-  });
-  removeDead(probe.graph);
-  const session = await engine.createSession(await modelSource(probe));
-  const sums = new Map<string, { sum: Float64Array; rows: number }>();
+  const names = level.map(({ node }) => node.output().name);
+  const sources = await Promise.all([float, quantized].map((model) => cutAt(model, names)));
+  const sessions: EngineSession[] = [];
+  const errors = level.map(() => new MeanError());
   try {
+    for (const source of sources) sessions.push(await engine.createSession(source));
     for await (const feeds of samples()) {
       throwIfAborted(context.signal);
-      const results = await session.run(feeds);
-      for (const { name, mean } of ports) {
-        const rows = results[mean]!;
-        const channels = rows.dims.at(-1)!;
-        const seen = sums.get(name) ?? { sum: new Float64Array(channels), rows: 0 };
-        sums.set(name, seen);
-        addRows(seen.sum, float32Of(rows));
-        seen.rows += rows.data.length / channels;
+      const expected = await sessions[0]!.run(feeds, names);
+      const found = await sessions[1]!.run(feeds, names);
+      for (const [at, layer] of level.entries()) {
+        errors[at]!.add(layer, expected[names[at]!]!, found[names[at]!]!);
       }
     }
   } finally {
-    await session.release();
+    for (const session of sessions) await session.release();
   }
-  return new Map(Array.from(sums, ([name, { sum, rows }]) => [name, sum.map((s) => s / rows)]));
+  return errors.map((error) => error.mean());
+}
+
+/** The part of the model that makes these values. */
+async function cutAt(model: Model, names: readonly string[]): Promise<ModelSource> {
+  const probe = cloneModel(model);
+  probe.graph.outputs.length = 0;
+  for (const name of names) {
+    const value = probe.graph.value(name);
+    value.type ??= tensorType('float');
+    probe.graph.outputs.push(value);
+  }
+  removeDead(probe.graph);
+  return await modelSource(probe);
+}
+
+/** Per channel, over the positions that the activation behind does not level. */
+class MeanError {
+  #sums = new Float64Array();
+  #counts = new Float64Array();
+
+  add({ axis, bounds }: CorrectedLayer, expected: HostTensor, found: HostTensor): void {
+    const { dims } = expected;
+    const channels = dims[axis]!;
+    if (this.#sums.length === 0) {
+      this.#sums = new Float64Array(channels);
+      this.#counts = new Float64Array(channels);
+    }
+    const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+    const [goals, values] = [float32Of(expected), float32Of(found)];
+    const { min, max } = bounds;
+    for (let start = 0, block = 0; start < goals.length; start += inner, block++) {
+      const channel = block % channels;
+      let sum = 0;
+      let count = 0;
+      for (let i = start; i < start + inner; i++) {
+        const goal = goals[i]!;
+        const value = values[i]!;
+        if ((goal <= min && value <= min) || (goal >= max && value >= max)) continue;
+        sum += Math.max(min, Math.min(max, value)) - Math.max(min, Math.min(max, goal));
+        count++;
+      }
+      this.#sums[channel]! += sum;
+      this.#counts[channel]! += count;
+    }
+  }
+
+  mean(): Float64Array {
+    return this.#sums.map((sum, channel) => sum / Math.max(1, this.#counts[channel]!));
+  }
 }
