@@ -60,8 +60,12 @@ export const staticScheme = definePass({
         ? new Map<string, ChannelMeans>()
         : await meansOf(model, plan, parameters, context);
     const float = correction === 'full' ? cloneModel(model) : undefined;
+    const floatNames = plan.compute.map(({ node }) => node.output().name);
     const biases = await new StaticWriter(model, { plan, parameters, means, options }).write();
-    if (float) await correctInOrder(float, model, plan, biases, context, report);
+    if (float) {
+      const models = { float, floatNames, quantized: model };
+      await correctInOrder(models, plan, biases, context, report);
+    }
     for (const { node, weight } of plan.compute) {
       report.change(
         node,
@@ -163,8 +167,7 @@ function biasCorrectionOf({ biasCorrection }: StaticOptions): 'off' | 'fast' | '
 
 /** The full bias correction of all layers whose biases can be written. */
 async function correctInOrder(
-  float: Model,
-  model: Model,
+  { float, floatNames, quantized }: { float: Model; floatNames: string[]; quantized: Model },
   plan: Plan,
   biases: ReadonlyMap<Node, TakeOff>,
   context: PassContext,
@@ -177,15 +180,16 @@ async function correctInOrder(
   }
   const clips = new Map([...plan.absorbed].map(([clip, bounds]) => [clip.input(0), bounds]));
   const unbounded = { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY };
-  const layers = plan.compute.flatMap(({ node, role }): CorrectedLayer[] => {
+  const layers = plan.compute.flatMap(({ node, role }, at): CorrectedLayer[] => {
     const takeOff = biases.get(node);
     const output = node.output();
     const rank = output.dims?.length;
     if (!takeOff || !rank) return [];
     const bounds = clips.get(output) ?? unbounded;
-    return [{ node, takeOff, axis: role.inputAxis(rank), bounds }];
+    const floatName = floatNames[at]!;
+    return [{ node, floatName, takeOff, axis: role.inputAxis(rank), bounds }];
   });
-  const passes = await correctBiases(float, model, layers, context.samples, context);
+  const passes = await correctBiases(float, quantized, layers, context.samples, context);
   report.note(
     `bias correction: ${layers.length} of ${plan.compute.length} layers in order, ${passes} passes over the samples`,
   );

@@ -36,7 +36,9 @@ export const schemeFields = {
   ),
   symmetric: z.optional(z.boolean().check(meta('static: zero in the middle of the integers'))),
   biasCorrection: z.optional(
-    z.boolean().check(meta('static: take the mean error out of biases (the default)')),
+    z
+      .enum(['full', 'fast', 'off'])
+      .check(meta('static: take the mean error out of biases; full: layer after layer, slow')),
   ),
   strict: z.optional(z.boolean().check(meta('static: fail when a node misses its integer kernel'))),
   matMul: z.optional(z.boolean().check(meta('static: MatMul too; dynamic is as fast'))),
@@ -66,10 +68,22 @@ export const quantizeOptions = z.object({
       .check(meta('static: bring the channels of each value to one range first; outputs stay')),
     false,
   ),
+  smoothQuant: z._default(
+    z
+      .boolean()
+      .check(meta('static, dynamic: move large channels into the weights of MatMul and Gemm')),
+    false,
+  ),
+  weightScales: z._default(
+    z
+      .boolean()
+      .check(meta('static, weight-only: clip weights where finer steps for the others pay')),
+    false,
+  ),
   learnedRounding: z._default(
     z
       .boolean()
-      .check(meta('static: round weights up or down so that layer outputs change least; slow')),
+      .check(meta('static, weight-only: round weights so that layer outputs change least; slow')),
     false,
   ),
   simplify: z._default(

@@ -34,6 +34,7 @@ import {
   usingEngine,
   usingModels,
 } from '../open.js';
+import { quantizeRecipe } from '../quantize-recipe.js';
 
 type Context = CommandContext<z.output<typeof quantizeOptions>, { readonly model: string }>;
 
@@ -165,31 +166,8 @@ async function recipeOf(
   own: Record<string, unknown>,
 ): Promise<Recipe> {
   const { input, output } = await bordersOf(options);
-  const { equalize, learnedRounding, scheme } = options;
-  if ((equalize || learnedRounding) && scheme !== 'static') {
-    throw new PareError(
-      'usage',
-      `quantize: --equalize and --learned-rounding prepare for static, not for ${scheme}`,
-    );
-  }
-  if (input && learnedRounding) {
-    throw new PareError(
-      'usage',
-      'quantize: --quantize-input changes the first weights that --learned-rounding has rounded',
-      {
-        hint: 'use one of the two',
-      },
-    );
-  }
-  return [
-    ...(options.simplify ? [{ pass: 'simplify', options: {} }] : []),
-    ...(equalize ? [{ pass: 'equalize', options: {} }] : []),
-    ...(learnedRounding ? [{ pass: 'learned-rounding', options: {} }] : []),
-    ...(input ? [{ pass: 'quantize-input', options: input }] : []),
-    { pass: options.scheme, options: own },
-    ...(input ? [{ pass: 'fuse-input', options: {} }] : []),
-    ...(output ? [{ pass: 'quantize-output', options: output }] : []),
-  ];
+  const hasData = options.data !== undefined;
+  return quantizeRecipe({ ...options, own, hasData, input, output });
 }
 
 /** Samples that calibrate, 100 unless the user says, and the others, which evaluate. */

@@ -13,6 +13,7 @@ import { throwIfAborted } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
 import type { Node } from '../../graph/node.js';
 import { Tensor } from '../../onnx/tensor.js';
+import { integerRoles } from '../../ops/integer-roles.js';
 import { definePass, ReportBuilder, requireEngine } from '../../pass.js';
 import { checkPatterns, nodeMatcher } from '../../pattern.js';
 import { floatArray } from '../../simplify/affine.js';
@@ -37,6 +38,8 @@ const smoothQuantOptions = z.object({
    * the error of the layers by this many dB; Infinity for no Mul at all.
    */
   leastGainDb: z._default(z.number().check(z.gte(0)), 1),
+  /** MatMul too, which static leaves in float unless it is asked. */
+  matMul: z._default(z.boolean(), true),
   /** As in the scheme that follows: one scale per output channel. */
   perChannel: z._default(z.boolean(), true),
   /** As in the scheme that follows: seven bits. */
@@ -78,8 +81,15 @@ export const smoothQuant = definePass({
   },
 });
 
-function whyNotAllowed(node: Node, { include, exclude }: SmoothQuantOptions): string | undefined {
+function whyNotAllowed(
+  node: Node,
+  { include, exclude, matMul }: SmoothQuantOptions,
+): string | undefined {
   if (nodeMatcher(exclude)(node)) return 'excluded by the caller';
+  const role = integerRoles[node.op];
+  if (role?.kind === 'compute' && role.onRequest && !matMul) {
+    return `${node.op} is off (option matMul)`;
+  }
   return include.length > 0 && !nodeMatcher(include)(node) ? 'not included' : undefined;
 }
 

@@ -2,7 +2,8 @@
  * Bias correction in order: the mean of every layer's output is measured in the quantized model
  * with all layers before it quantized and corrected, compared with the float model, and the
  * difference taken off the bias. Starts where bias-correction.ts, the fast form, ends; unlike that
- * it sees what earlier layers pass on, and the borders of padded convolutions.
+ * it sees what earlier layers pass on, and the borders of padded convolutions. Positions that the
+ * clip behind a layer levels in both models do not count: their errors go nowhere.
  *
  * Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction"
  * (2019), appendix D, empirical bias correction. Layers that do not depend on each other are
@@ -25,6 +26,8 @@ import type { TakeOff } from './write.js';
 export interface CorrectedLayer {
   /** In the quantized model. */
   readonly node: Node;
+  /** Its output in the float model: where that is an output of the model, Q took its name over. */
+  readonly floatName: string;
   readonly takeOff: TakeOff;
   /** Axis of the channels in its output. */
   readonly axis: number;
@@ -33,7 +36,7 @@ export interface CorrectedLayer {
 }
 
 /**
- * @param float the model before it was quantized; outputs of layers have the same names in both
+ * @param float the model before it was quantized
  * @returns passes over the samples that it took
  */
 export async function correctBiases(
@@ -87,18 +90,19 @@ async function levelErrors(
   context: PassContext,
 ): Promise<Float64Array[]> {
   const engine = requireEngine(context, 'bias correction');
+  const goals = level.map(({ floatName }) => floatName);
   const names = level.map(({ node }) => node.output().name);
-  const sources = await Promise.all([float, quantized].map((model) => cutAt(model, names)));
+  const sources = [await cutAt(float, goals), await cutAt(quantized, names)];
   const sessions: EngineSession[] = [];
   const errors = level.map(() => new MeanError());
   try {
     for (const source of sources) sessions.push(await engine.createSession(source));
     for await (const feeds of samples()) {
       throwIfAborted(context.signal);
-      const expected = await sessions[0]!.run(feeds, names);
+      const expected = await sessions[0]!.run(feeds, goals);
       const found = await sessions[1]!.run(feeds, names);
       for (const [at, layer] of level.entries()) {
-        errors[at]!.add(layer, expected[names[at]!]!, found[names[at]!]!);
+        errors[at]!.add(layer, expected[goals[at]!]!, found[names[at]!]!);
       }
     }
   } finally {
