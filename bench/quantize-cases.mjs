@@ -64,6 +64,7 @@ export async function usePare(dist) {
     ...(await use('measure/evaluate.js')),
     ...(await use('node.js')),
     ...(await use('optimize/node-machine.js')),
+    ...(await use('optimize/recipe.js')),
     ...(await use('pass.js')),
     ...(await use('quantize/calibrate/collect.js')),
     ...(await use('quantize/fusion.js')),

@@ -8,7 +8,9 @@
  * usage: node bench/quantize.mjs FOLDER [NAME ...] [--python PYTHON] [--also NAME=JSON ...]
  *        [--rounds 60] [--dist DIR]
  * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --also adds a set of options of the
- * static scheme as rows of its own: --also 'percentile={"calibrator":"percentile"}'.
+ * static scheme as rows of its own: --also 'mse={"calibrator":"mse"}'. In them "before" lists
+ * recipe steps that come first, by name or as {"pass":NAME,"options":{}}, and "scheme" names
+ * another scheme, or is null for none: --also 'equalized={"before":["equalize"]}'.
  * Seconds are those of quantizing alone, with samples in memory and the model prepared (simplify
  * for pare, quant_pre_process for the peer). Run it on a quiet machine.
  */
@@ -42,7 +44,7 @@ const dist = flags.dist
   : new URL('../dist/', import.meta.url);
 const pare = await usePare(dist);
 
-/** Columns of pare: options of the static scheme by label. */
+/** Columns of pare: options of the static scheme by label, with what --also adds to them. */
 const schemes = [['pare', {}]];
 for (const text of flags.also) {
   const at = text.indexOf('=');
@@ -151,15 +153,30 @@ async function measureCase(name, { path, model, dataset, evaluate, feeds: firstF
   }
 }
 
-async function quantize(name, label, simple, samples, options) {
+async function quantize(
+  name,
+  label,
+  simple,
+  samples,
+  { before = [], scheme = 'static', ...options },
+) {
   const start = performance.now();
-  const { model, report } = await pare.applyPass(simple, pare.staticScheme, options, {
+  const steps = before.map((step) =>
+    typeof step === 'string' ? { pass: step, options: {} } : { options: {}, ...step },
+  );
+  if (scheme) steps.push({ pass: scheme, options });
+  const { model, reports } = await pare.runRecipe(simple, steps, {
     engine,
     samples: async function* () {
       yield* samples;
     },
   });
   const seconds = (performance.now() - start) / 1000;
+  const report = reports.at(-1);
+  for (const { pass, notes } of reports) {
+    for (const note of notes) remarks.push(`${name}, ${label}: ${pass}, ${note}`);
+  }
+  if (scheme !== 'static') return { label, seconds, source: await pare.modelSource(model) };
   const changed = new Set(report.changed.map(({ node }) => node));
   const nodes = [...model.graph.nodes].filter((node) => changed.has(node.label));
   const { unfused, operators } = await pare.checkFusion(engine, model, nodes);

@@ -27,7 +27,14 @@ type Describe = (
 export const patchLayouts: Readonly<Record<string, Describe>> = Object.freeze({
   Conv: convolutionPatches,
   Gemm: matrixPatches,
+  MatMul: rowPatches,
 });
+
+/** The last axis, whatever is before it. A weight on the left is multiplied with columns. */
+function rowPatches(node: Node, dims: readonly number[]): PatchLayout | { reason: string } {
+  if (!node.constantInput(1)) return { reason: 'its weight is the left operand' };
+  return axisPatches(dims[0]!, -1);
+}
 
 function matrixPatches(node: Node, dims: readonly number[]): PatchLayout | { reason: string } {
   if (node.int('transA', 0) !== 0) return { reason: 'its input is transposed' };

@@ -41,8 +41,8 @@ export interface ComputeRole {
   readonly floatOutput: boolean;
   /** Another scheme serves it as well, so it takes part on request only; says why. */
   readonly onRequest?: string;
-  /** False where the operator has no input for a bias. Default true. */
-  readonly takesBias?: boolean;
+  /** Where the kernel takes a bias: as input 2, or nowhere, so that it is an Add behind the node. */
+  readonly bias: 'input' | 'behind';
   /** Axis of the output channels in the weight, undefined when the node does not fit. */
   weightAxis(node: Node, rank: number): number | undefined;
   /** Axis of the channels in the activation. */
@@ -66,6 +66,7 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
   Conv: {
     kind: 'compute',
     floatOutput: false,
+    bias: 'input',
     weightAxis: () => 0,
     inputAxis: () => 1,
     groups: (node) => node.int('group', 1),
@@ -78,6 +79,7 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
   Gemm: {
     kind: 'compute',
     floatOutput: true,
+    bias: 'input',
     weightAxis: (node, rank) =>
       rank === 2 && node.int('transA', 0) === 0 ? (node.int('transB', 0) ? 0 : 1) : undefined,
     inputAxis: (rank) => rank - 1,
@@ -89,7 +91,7 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
     kind: 'compute',
     // Without a Q the kernel still gives float, but a bias Add behind it would undo the fusion.
     floatOutput: false,
-    takesBias: false,
+    bias: 'behind',
     onRequest: 'MatMul by calibrated ranges is off (option matMul)',
     weightAxis: (_node, rank) => (rank === 2 ? 1 : undefined),
     inputAxis: (rank) => rank - 1,

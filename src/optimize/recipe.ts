@@ -9,6 +9,8 @@ import { applyPass, type Pass, type PassContext, type PassReport } from '../pass
 import { pruneMethods } from '../prune/index.js';
 import { equalize } from '../quantize/accuracy/equalize.js';
 import { learnedRounding } from '../quantize/accuracy/learned-rounding.js';
+import { smoothQuant } from '../quantize/accuracy/smooth-quant.js';
+import { weightScales } from '../quantize/accuracy/weight-scales.js';
 import { schemes } from '../quantize/index.js';
 import { fuseInput } from '../quantize/io/fuse-input.js';
 import { quantizeInput } from '../quantize/io/quantize-input.js';
@@ -35,11 +37,8 @@ const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
     [
       ...Object.values(pruneMethods),
       ...schemes,
-      equalize,
-      learnedRounding,
-      quantizeInput,
-      fuseInput,
-      quantizeOutput,
+      ...[equalize, smoothQuant, weightScales, learnedRounding],
+      ...[quantizeInput, fuseInput, quantizeOutput],
     ].map((pass) => [pass.name, runnerOf(pass as unknown as Pass)]),
   ),
 });

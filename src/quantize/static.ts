@@ -5,6 +5,7 @@
  */
 import { inferShapes } from '../engine/shapes.js';
 import { PareError, throwIfAborted } from '../errors.js';
+import { cloneModel } from '../graph/clone.js';
 import { removeDead } from '../graph/dead.js';
 import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
@@ -22,6 +23,7 @@ import { checkFusion } from './fusion.js';
 import { inputRanges, samplesFor } from './io/input-spec.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
 import { findProducts, quantizeProducts, whyNotDynamic } from './static/dynamic-products.js';
+import { type CorrectedLayer, correctBiases } from './static/full-bias-correction.js';
 import { checkStatic, opsetOf, type StaticOptions, staticOptions } from './static/options.js';
 import { Overrides } from './static/overrides.js';
 import { padChannels } from './static/pad-channels.js';
@@ -32,7 +34,7 @@ import { writeQOperators } from './static/qoperator.js';
 import { groupParameters } from './static/ranges.js';
 import { convolveShortcuts } from './static/shortcut-conv.js';
 import { computedInFloat } from './static/weight-storage.js';
-import { StaticWriter } from './static/write.js';
+import { StaticWriter, type TakeOff } from './static/write.js';
 
 /** @example await applyPass(model, staticScheme, {}, { engine, samples }) */
 export const staticScheme = definePass({
@@ -82,13 +84,28 @@ export const staticScheme = definePass({
     for (const pattern of overrides.idle((name) => quantized.has(name))) {
       report.note(`overrides: nothing that "${pattern}" names is quantized`);
     }
-    if (options.biasCorrection && !samples && callers.calibration) {
+    const wanted = biasCorrectionOf(options);
+    if (wanted !== 'off' && !samples && callers.calibration) {
       report.note('bias correction is off: it needs samples, and the calibration table has none');
     }
-    const means = options.biasCorrection
-      ? await meansOf(model, plan, parameters, context)
-      : new Map<string, ChannelMeans>();
-    await new StaticWriter(model, { plan, parameters, means, options, overrides }).write();
+    const correction = samples || !callers.calibration ? wanted : 'off';
+    const means =
+      correction === 'off'
+        ? new Map<string, ChannelMeans>()
+        : await meansOf(model, plan, parameters, context);
+    const float = correction === 'full' ? cloneModel(model) : undefined;
+    const floatNames = plan.compute.map(({ node }) => node.output().name);
+    const biases = await new StaticWriter(model, {
+      plan,
+      parameters,
+      means,
+      options,
+      overrides,
+    }).write();
+    if (float) {
+      const models = { float, floatNames, quantized: model };
+      await correctInOrder(models, plan, biases, context, report);
+    }
     for (const { node, from, to } of await padChannels(
       plan.compute,
       requireEngine(context, 'static').target,
@@ -113,10 +130,10 @@ export const staticScheme = definePass({
     report.note(
       `${plan.nodes.size} nodes on integers, ${new Set(plan.groups.values()).size} activation scales, calibrator ${options.calibrator}`,
     );
-    const float = computedInFloat(plan, options);
-    report.notes.push(...float.remarks);
+    const inFloat = computedInFloat(plan, options);
+    report.notes.push(...inFloat.remarks);
     const onIntegers = writeFormat(model, plan, options, report);
-    const meant = new Set([...onIntegers].filter((node) => !float.nodes.has(node)));
+    const meant = new Set([...onIntegers].filter((node) => !inFloat.nodes.has(node)));
     removeDead(model.graph);
     if (options.checkFusion || options.strict)
       await reportFusion(model, meant, options, context, report);
@@ -254,7 +271,7 @@ async function meansOf(
     const value = node.input(0);
     const rank = value.dims?.length;
     // Without a rank the channels cannot be told; such a node keeps its bias.
-    if (rank === undefined || role.takesBias === false) continue;
+    if (rank === undefined) continue;
     const found = parameters.get(plan.groups.get(value)!)!;
     requests.set(value.name, {
       name: value.name,
@@ -264,6 +281,41 @@ async function meansOf(
     });
   }
   return cachedMeans(model, [...requests.values()], context);
+}
+
+function biasCorrectionOf({ biasCorrection }: StaticOptions): 'off' | 'fast' | 'full' {
+  if (typeof biasCorrection === 'string') return biasCorrection;
+  return biasCorrection ? 'fast' : 'off';
+}
+
+/** The full bias correction of all layers whose biases can be written. */
+async function correctInOrder(
+  { float, floatNames, quantized }: { float: Model; floatNames: string[]; quantized: Model },
+  plan: Plan,
+  biases: ReadonlyMap<Node, TakeOff>,
+  context: PassContext,
+  report: ReportBuilder,
+): Promise<void> {
+  if (!context.samples) {
+    throw new PareError('usage', 'static: the full bias correction needs samples', {
+      hint: 'give data with --data PATH; labels are not needed',
+    });
+  }
+  const clips = new Map([...plan.absorbed].map(([clip, bounds]) => [clip.input(0), bounds]));
+  const unbounded = { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY };
+  const layers = plan.compute.flatMap(({ node, role }, at): CorrectedLayer[] => {
+    const takeOff = biases.get(node);
+    const output = node.output();
+    const rank = output.dims?.length;
+    if (!takeOff || !rank) return [];
+    const bounds = clips.get(output) ?? unbounded;
+    const floatName = floatNames[at]!;
+    return [{ node, floatName, takeOff, axis: role.inputAxis(rank), bounds }];
+  });
+  const passes = await correctBiases(float, quantized, layers, context.samples, context);
+  report.note(
+    `bias correction: ${layers.length} of ${plan.compute.length} layers in order, ${passes} passes over the samples`,
+  );
 }
 
 /**

@@ -57,12 +57,13 @@ const quantize = (...flags: string[]) =>
 
 describe('pare quantize', () => {
   test('a table in place of the samples that made it gives the same file', async () => {
-    const flags = ['--no-bias-correction', '--samples', '20', '--data', 'x.npy'];
+    const flags = ['--bias-correction', 'off', '--samples', '20', '--data', 'x.npy'];
     expect((await quantize(...flags, '-o', 'direct.onnx')).code).toBe(0);
     const { code } = await quantize(
       '--calibration',
       't.json',
-      '--no-bias-correction',
+      '--bias-correction',
+      'off',
       '-o',
       'b.onnx',
     );

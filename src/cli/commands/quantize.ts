@@ -63,7 +63,9 @@ export const schemeFields = {
   ),
   symmetric: z.optional(z.boolean().check(meta('static: zero in the middle of the integers'))),
   biasCorrection: z.optional(
-    z.boolean().check(meta('static: take the mean error out of biases (the default)')),
+    z
+      .enum(['full', 'fast', 'off'])
+      .check(meta('static: take the mean error out of biases; full: layer after layer, slow')),
   ),
   overrides: z.optional(
     overridesSchema.check(
@@ -112,10 +114,22 @@ export const quantizeOptions = z.object({
       .check(meta('static: bring the channels of each value to one range first; outputs stay')),
     false,
   ),
+  smoothQuant: z._default(
+    z
+      .boolean()
+      .check(meta('static, dynamic: move large channels into the weights of MatMul and Gemm')),
+    false,
+  ),
+  weightScales: z._default(
+    z
+      .boolean()
+      .check(meta('static, weight-only: clip weights where finer steps for the others pay')),
+    false,
+  ),
   learnedRounding: z._default(
     z
       .boolean()
-      .check(meta('static: round weights up or down so that layer outputs change least; slow')),
+      .check(meta('static, weight-only: round weights so that layer outputs change least; slow')),
     false,
   ),
   calibration: z.optional(

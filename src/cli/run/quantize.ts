@@ -42,6 +42,7 @@ import {
 } from '../open.js';
 import { toJson } from '../output.js';
 import { ownOptions } from '../own-options.js';
+import { quantizeRecipe } from '../quantize-recipe.js';
 import { readCalibration } from '../read-calibration.js';
 import { checkSearchOptions, searchNodes } from './quantize-search.js';
 
@@ -239,29 +240,6 @@ async function recipeOf(
   own: Record<string, unknown>,
 ): Promise<Recipe> {
   const { input, output } = await bordersOf(options);
-  const { equalize, learnedRounding, scheme } = options;
-  if ((equalize || learnedRounding) && scheme !== 'static') {
-    throw new PareError(
-      'usage',
-      `quantize: --equalize and --learned-rounding prepare for static, not for ${scheme}`,
-    );
-  }
-  if (input && learnedRounding) {
-    throw new PareError(
-      'usage',
-      'quantize: --quantize-input changes the first weights that --learned-rounding has rounded',
-      {
-        hint: 'use one of the two',
-      },
-    );
-  }
-  return [
-    ...(options.simplify ? [{ pass: 'simplify', options: {} }] : []),
-    ...(equalize ? [{ pass: 'equalize', options: {} }] : []),
-    ...(learnedRounding ? [{ pass: 'learned-rounding', options: {} }] : []),
-    ...(input ? [{ pass: 'quantize-input', options: input }] : []),
-    { pass: options.scheme, options: own },
-    ...(input ? [{ pass: 'fuse-input', options: {} }] : []),
-    ...(output ? [{ pass: 'quantize-output', options: output }] : []),
-  ];
+  const hasData = options.data !== undefined;
+  return quantizeRecipe({ ...options, own, hasData, input, output });
 }

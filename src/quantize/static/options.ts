@@ -46,8 +46,12 @@ export const staticOptions = z.object({
   matMul: z._default(z.enum(['dynamic', 'static', 'float']), 'dynamic'),
   /** Float where integers would be slower, by estimate for the target; or integers everywhere. */
   placement: z._default(z.enum(['fast', 'all']), 'fast'),
-  /** Take the shift that rounding and clipping cause out of the biases; needs one more pass. */
-  biasCorrection: z._default(z.boolean(), true),
+  /**
+   * Take the shift that rounding and clipping cause out of the biases. fast: each layer for its own
+   * error, one more pass over the samples. full: each layer again with all earlier ones quantized,
+   * one pass for every layer on the longest path. true is fast, false is off.
+   */
+  biasCorrection: z._default(z.union([z.enum(['off', 'fast', 'full']), z.boolean()]), 'fast'),
   /** Read the runtime's own graph back, and report what did not become an integer kernel. */
   checkFusion: z._default(z.boolean(), true),
   /** A node that was meant for an integer kernel and missed it is an error, not a remark. */

@@ -10,6 +10,7 @@ import type { Value } from '../../graph/value.js';
 import { tensorType } from '../../graph/value-type.js';
 import { elementCount } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
+import { linearOf } from '../../simplify/linear.js';
 import type { FoundWeight } from '../find-weight.js';
 import {
   dequantizeWeight,
@@ -38,6 +39,9 @@ export interface StaticInput {
   readonly overrides: Overrides;
 }
 
+/** Takes a number per output channel off the bias of a node that was written. */
+export type TakeOff = (shift: Float64Array) => void;
+
 interface WeightCodes extends QuantizedWeight {
   readonly layout: WeightLayout;
   readonly format: WeightFormat;
@@ -56,6 +60,8 @@ export class StaticWriter {
   /** By the dequantized value that nodes take now: its scale, and the value it stands for. */
   readonly #dequantized = new Map<Value, { scale: number; name: string }>();
 
+  readonly #biases = new Map<Node, TakeOff>();
+
   constructor(model: Model, input: StaticInput) {
     this.#graph = model.graph;
     this.#plan = input.plan;
@@ -65,9 +71,27 @@ export class StaticWriter {
     this.#overrides = input.overrides;
   }
 
-  async write(): Promise<void> {
+  /** Returns the biases that can still be corrected, by node. */
+  async write(): Promise<ReadonlyMap<Node, TakeOff>> {
+    // Once a Q stands behind the node, its Add is not recognized any more.
+    for (const { node, role } of this.#plan.compute) {
+      if (role.bias === 'behind') await this.#findBiasBehind(node);
+    }
     for (const [value, group] of this.#plan.groups) this.#quantizeValue(value, group);
     for (const compute of this.#plan.compute) await this.#quantizeWeights(compute);
+    return this.#biases;
+  }
+
+  /** A node without an Add keeps its mean error: one more Add would cost more than it gains. */
+  async #findBiasBehind(node: Node): Promise<void> {
+    const linear = linearOf(node);
+    if (!linear || 'reason' in linear || linear.tail === node) return;
+    let bias = await linear.bias.read();
+    if (!bias) return;
+    this.#biases.set(node, (shift) => {
+      bias = bias!.map((value, channel) => value - shift[channel]!);
+      linear.bias.write(Tensor.of('float', [bias.length], bias));
+    });
   }
 
   /** Q and DQ behind the value; whoever computes in integers, or takes their result, takes the DQ. */
@@ -143,11 +167,12 @@ export class StaticWriter {
       makeRoomForBias(grid.scales, bias, activation.scale, isSilent(floats, layout));
     }
     const codes = { ...grid, values: quantizeOnGrid(floats, layout, format, grid), layout, format };
-    const means = role.takesBias === false ? undefined : this.#means.get(activation.name);
+    const means = this.#means.get(activation.name);
     if (means) {
       const weights = { float: floats, quantized: dequantizeWeight(codes, layout) };
       const shift = meanShift(weights, weight.dims, axis, role.groups(node), means);
-      bias = Float32Array.from(shift, (shifted, channel) => (bias?.[channel] ?? 0) - shifted);
+      if (role.bias === 'behind') this.#biases.get(node)?.(shift);
+      else bias = Float32Array.from(shift, (shifted, channel) => (bias?.[channel] ?? 0) - shifted);
     }
     node.setInput(1, this.#dequantize(node, this.#storeWeight(weight, codes), layout));
     if (bias && integerBias) {
@@ -186,7 +211,14 @@ export class StaticWriter {
   /** Of a node that computes in float: what changed in its bias stays float. */
   #storeBias(node: Node, bias: Float32Array): void {
     const name = `${node.inputs[2]?.name ?? `${node.label}_bias`}_corrected`;
-    node.setInput(2, this.#graph.addInitializer(name, Tensor.of('float', [bias.length], bias)));
+    let current = bias;
+    const content = () => Tensor.of('float', [current.length], current);
+    const stored = this.#graph.addInitializer(name, content());
+    node.setInput(2, stored);
+    this.#biases.set(node, (shift) => {
+      current = current.map((value, channel) => value - shift[channel]!);
+      stored.initializer = content();
+    });
   }
 
   /** int32 with the scale of the accumulator, so that the kernel adds it without a conversion. */
@@ -208,18 +240,23 @@ export class StaticWriter {
         hint: 'repair or retrain the model, or exclude the node',
       });
     }
-    const values = Int32Array.from(bias, (value, channel) => {
-      const rounded = roundHalfEven(value / scaleAt(channel));
-      return Math.max(-largestInt32, Math.min(largestInt32, rounded));
-    });
+    const codes = () =>
+      Int32Array.from(bias, (value, channel) => {
+        const rounded = roundHalfEven(value / scaleAt(channel));
+        return Math.max(-largestInt32, Math.min(largestInt32, rounded));
+      });
     const scales = Float32Array.from({ length: weightScales.length }, (_, channel) =>
       scaleAt(channel),
     );
     const dims = weightScales.length === 1 && !perChannel ? [] : [scales.length];
     const stored = graph.addInitializer(
       `${name}_quantized`,
-      Tensor.of('int32', [bias.length], values),
+      Tensor.of('int32', [bias.length], codes()),
     );
+    this.#biases.set(node, (shift) => {
+      bias = bias.map((value, channel) => value - shift[channel]!);
+      stored.initializer = Tensor.of('int32', [bias.length], codes());
+    });
     const scale = graph.addInitializer(`${name}_scale`, Tensor.of('float', dims, scales));
     const axis = dims.length === 0 ? undefined : 0;
     node.setInput(2, this.#dequantize(node, [stored, scale], { axis }));
