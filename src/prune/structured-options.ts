@@ -10,10 +10,10 @@ import type { PruneTarget } from './select/select.js';
 const share = z.number().check(z.gt(0), z.lt(1));
 
 export const structuredOptions = z.object({
-  /** Share of MACs to remove, in (0, 1). Exactly one of macs, parameters, ratio and sizeBytes. */
+  /** Share of MACs to remove, in (0, 1). Exactly one of macs, params, ratio and sizeBytes. */
   macs: z.optional(share),
   /** Share of the parameters to remove. */
-  parameters: z.optional(share),
+  params: z.optional(share),
   /** Share of the units (channels, heads) to remove. */
   ratio: z.optional(share),
   /** Largest size of the file. */
@@ -49,10 +49,10 @@ export type StructuredOptions = z.output<typeof structuredOptions>;
 
 /** The one target that was given; throws `usage` for none or several. */
 export function targetOf(options: StructuredOptions): PruneTarget {
-  const { macs, parameters, ratio, sizeBytes } = options;
+  const { macs, params, ratio, sizeBytes } = options;
   const targets: PruneTarget[] = [];
   if (macs !== undefined) targets.push({ kind: 'macs', share: macs });
-  if (parameters !== undefined) targets.push({ kind: 'parameters', share: parameters });
+  if (params !== undefined) targets.push({ kind: 'parameters', share: params });
   if (ratio !== undefined) targets.push({ kind: 'ratio', share: ratio });
   if (sizeBytes !== undefined) targets.push({ kind: 'size', bytes: sizeBytes });
   const [target] = targets;
@@ -60,6 +60,6 @@ export function targetOf(options: StructuredOptions): PruneTarget {
   throw new PareError(
     'usage',
     `structured: ${targets.length === 0 ? 'there is no target' : 'there are several targets'}`,
-    { hint: 'give one of macs, parameters, ratio (shares to remove) and sizeBytes' },
+    { hint: 'give one of macs, params, ratio (shares to remove) and sizeBytes' },
   );
 }

@@ -23,7 +23,7 @@ export const methodFields = {
   macs: z.optional(
     z.number().check(meta('structured: share of the MACs to take out', { unit: 'share' })),
   ),
-  parameters: z.optional(
+  params: z.optional(
     z.number().check(meta('structured: share of the parameters to take out', { unit: 'share' })),
   ),
   sizeBytes: z.optional(
