@@ -82,7 +82,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     { exclude: ['merge-initializers'] },
     { engine, signal },
   );
-  const trainable = await openBatch(simple, engine);
+  const trainable = await openBatch(simple, engine, options.batchSize);
   await inferShapes(engine, trainable);
   const plan = planLosses(trainable, options, {
     hasTeacher: request.teacher !== undefined,
@@ -102,7 +102,8 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     },
     engine,
   );
-  const teacher = plan.teacher.length > 0 ? await openTeacher(request, plan) : undefined;
+  const teacher =
+    plan.teacher.length > 0 ? await openTeacher(request, plan, options.batchSize) : undefined;
   try {
     const ports = dataPortsOf(trainable);
     const samples = new TrainingSamples(dataset, request.train, ports, {
@@ -220,9 +221,10 @@ interface Teacher {
 async function openTeacher(
   { teacher, engine, signal }: FinetuneRequest,
   plan: LossPlan,
+  batchSize: number,
 ): Promise<Teacher> {
   const { model: simple } = await simplify(teacher!, {}, { engine, signal });
-  const open = cloneModel(await openBatch(simple, engine));
+  const open = cloneModel(await openBatch(simple, engine, batchSize));
   const outputs = new Map<string, string>();
   const wanted = plan.teacher.map(({ input, output }) => {
     const value = valueOfOutput(open, output);
