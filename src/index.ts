@@ -69,11 +69,19 @@ export { quantize, schemes } from './quantize/index.js';
 export type { Override } from './quantize/static/override-schema.js';
 export { simplifications, simplify } from './simplify/index.js';
 export { appendLoss, type LossTerm } from './train/append-loss.js';
+export type { CheckpointStore, EpochRow } from './train/checkpoint.js';
 export {
   type DifferentiateOptions,
   type Differentiation,
   differentiate,
   NotDifferentiable,
 } from './train/differentiate.js';
+export {
+  type FinetuneRequest,
+  type FinetuneResult,
+  finetune,
+} from './train/finetune.js';
+export type { FinetuneOptions } from './train/finetune-options.js';
 export { losses } from './train/losses/index.js';
+export type { MemoryEstimate } from './train/memory.js';
 export { version } from './version.js';

@@ -22,6 +22,8 @@ export interface PassContext {
   readonly seed: number;
   /** Samples of the model's inputs, for passes that look at activations. Can be called again. */
   readonly samples?: (() => AsyncIterable<Feeds>) | undefined;
+  /** Class numbers of the samples, in their order; undefined for one without. */
+  readonly labels?: (() => AsyncIterable<number | undefined>) | undefined;
   /** Statistics of activations on these samples, kept from pass to pass. */
   readonly statistics?: StatisticsCache | undefined;
   /** Statistics and ranges that were saved before, in place of samples. */

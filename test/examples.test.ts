@@ -23,7 +23,13 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const pages = ['README.md', 'docs/library.md', 'docs/data.md', 'docs/gradients.md'];
+const pages = [
+  'README.md',
+  'docs/library.md',
+  'docs/data.md',
+  'docs/gradients.md',
+  'docs/training.md',
+];
 
 /** Arguments that keep an example short, and a line that it must print. */
 const examples = [

@@ -59,6 +59,12 @@ describe('npy and npz', () => {
     );
   });
 
+  it('reads a Buffer of Node, whose slices are no copies', async () => {
+    const x: HostTensor = { dataType: 'float', dims: [2], data: Float32Array.of(1, 2) };
+    const buffer = Buffer.from(encodeNpz({ x }, { level: 0 }));
+    expect(await readNpz(bytesSource(buffer))).toEqual({ x });
+  });
+
   it('writes the header that NumPy reads: 64-byte aligned, version 1', () => {
     const bytes = encodeNpy({ dataType: 'int16', dims: [2], data: Int16Array.of(1, 2) });
     expect(bytes.length).toBe(128 + 4);

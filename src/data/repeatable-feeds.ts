@@ -40,6 +40,16 @@ export function repeatableFeeds(
   };
 }
 
+/** Class numbers of these samples in the order of the indices; undefined for one without. */
+export function labelsOf(
+  dataset: Dataset,
+  indices: Uint32Array,
+): () => AsyncGenerator<number | undefined> {
+  return async function* () {
+    for await (const { label } of dataset.samples(indices)) yield label;
+  };
+}
+
 function bytesOf(feeds: Feeds): number {
   let bytes = 0;
   for (const { data } of Object.values(feeds)) {

@@ -26,7 +26,12 @@ export function checkRange(source: ByteSource, start: number, end: number): void
 }
 
 /** @example bytesSource(new Uint8Array([1, 2, 3])).slice(1, 3) // a view of bytes 2 and 3 */
-export function bytesSource(bytes: Uint8Array, name = 'memory'): ByteSource {
+export function bytesSource(given: Uint8Array, name = 'memory'): ByteSource {
+  // The slice of a Buffer of Node is no copy, as readers take that of an array to be.
+  const bytes =
+    given.constructor === Uint8Array
+      ? given
+      : new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
   const source: ByteSource = {
     name,
     byteLength: bytes.byteLength,

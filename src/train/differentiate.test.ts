@@ -67,6 +67,17 @@ describe('what is built', () => {
     expect([...float32Of(outputs[gradients.get('x')!.name]!)]).toEqual([7, -1]);
   });
 
+  test('a bias beside a batch of one keeps its dims', async () => {
+    const biased = model(`(float[1,1,2] x, float[2] b) => (float loss) {
+      y = Add(x, b)
+      loss = ReduceSum<keepdims=0>(y)
+    }`);
+    const { copy, gradients } = await gradientsOf(biased, { loss: 'loss', wanted: ['b'] });
+    const feeds = { x: floats([1, 1, 2], [3, -1]), b: floats([2], [1, 2]) };
+    const { outputs } = await runModel(engine, copy, feeds);
+    expect(outputs[gradients.get('b')!.name]!.dims).toEqual([2]);
+  });
+
   test('values that share a gradient have one each', async () => {
     const sum = model(`(float[2] x, float[2] z) => (float loss) {
       b = Add(x, z)

@@ -1,7 +1,7 @@
 /** Settings of fine-tuning: what is learned from, for how long, and how. */
 import * as z from 'zod/mini';
 import { augmentOptions } from './augment.js';
-import { optimizerOptions } from './optimizers/index.js';
+import { optimizerOptions } from './optimizers/options.js';
 import { scheduleOptions } from './schedule.js';
 
 /** 'auto': distillation where there is a teacher, else cross-entropy with the labels. */

@@ -11,6 +11,7 @@ import { modelSource } from '../engine/model-source.js';
 import { inferShapes } from '../engine/shapes.js';
 import { PareError } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
+import { fingerprint } from '../graph/content.js';
 import type { Model } from '../graph/model.js';
 import { snrOf, worstOutput } from '../measure/compare-outputs.js';
 import { evaluate } from '../measure/evaluate.js';
@@ -23,6 +24,7 @@ import type { CheckpointStore, EpochRow } from './checkpoint.js';
 import { finetuneOptions } from './finetune-options.js';
 import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
 import { type LossPlan, planLosses, valueOfOutput } from './loss-plan.js';
+import { checkMemory, estimateMemory, type MemoryEstimate } from './memory.js';
 import { openBatch } from './open-batch.js';
 import { buildStep, type TrainingStep } from './step.js';
 import { TrainingSamples } from './training-samples.js';
@@ -44,7 +46,10 @@ export interface FinetuneRequest {
   readonly checkpoint?: { readonly store: CheckpointStore; readonly everySteps: number };
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
-  readonly onEpoch?: ((row: EpochRow) => void) | undefined;
+  /** With the name of the score, such as 'top-1'. */
+  readonly onEpoch?: ((row: EpochRow, scoreName: string) => void) | undefined;
+  /** Memory of the machine: a run that needs more is refused before it starts. Default no limit. */
+  readonly memoryLimitBytes?: number | undefined;
 }
 
 export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
@@ -57,6 +62,7 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
   readonly frozen: TrainingStep['frozen'];
   readonly steps: number;
   readonly samplesPerSecond: number;
+  readonly memory: MemoryEstimate;
 }
 
 /**
@@ -76,7 +82,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     { exclude: ['merge-initializers'] },
     { engine, signal },
   );
-  const trainable = await openBatch(simple, engine);
+  const trainable = await openBatch(simple, engine, options.batchSize);
   await inferShapes(engine, trainable);
   const plan = planLosses(trainable, options, {
     hasTeacher: request.teacher !== undefined,
@@ -96,7 +102,8 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     },
     engine,
   );
-  const teacher = plan.teacher.length > 0 ? await openTeacher(request, plan) : undefined;
+  const teacher =
+    plan.teacher.length > 0 ? await openTeacher(request, plan, options.batchSize) : undefined;
   try {
     const ports = dataPortsOf(trainable);
     const samples = new TrainingSamples(dataset, request.train, ports, {
@@ -104,10 +111,11 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       seed,
       augment: options,
     });
+    const memory = await memoryOf(step, samples, ports, engine, signal);
+    checkMemory(memory, request.memoryLimitBytes ?? Number.POSITIVE_INFINITY, options.batchSize);
     const reference = request.teacher ?? request.student;
     const scored = request.validate.length > 0;
     let scoreName = 'none';
-    const start = performance.now();
     const result = await runLoop({
       step,
       samples,
@@ -128,16 +136,18 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
           options,
           seed,
           await dataset.fingerprint(),
-          Array.from(step.state.keys()),
+          [request.train.length, request.validate.length],
+          await fingerprintsOf(trainable),
         ]),
       },
       engine,
       signal,
       progress,
-      onEpoch: request.onEpoch,
+      onEpoch: (row) => request.onEpoch?.(row, scoreName),
     });
     const steps = result.history.length * samples.stepsPerEpoch;
-    const seconds = (performance.now() - start) / 1000;
+    // Of training alone, in all processes that took part.
+    const seconds = result.history.reduce((sum, row) => sum + row.seconds, 0);
     const { weights, ...rest } = result;
     return {
       ...rest,
@@ -148,6 +158,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       frozen: step.frozen,
       steps,
       samplesPerSecond: (steps * options.batchSize) / seconds,
+      memory,
     };
 
     async function validate(candidate: Model): Promise<Evaluation> {
@@ -165,6 +176,29 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
   } finally {
     await teacher?.session.release();
   }
+}
+
+/** From the shapes of the first batch. */
+async function memoryOf(
+  step: TrainingStep,
+  samples: TrainingSamples,
+  ports: readonly PortInfo[],
+  engine: Engine,
+  signal: AbortSignal | undefined,
+): Promise<MemoryEstimate> {
+  for await (const { feeds } of samples.epoch(0)) {
+    return estimateMemory(step, ports, feeds, engine, signal);
+  }
+  throw new PareError('invalid-data', 'train: there is no batch');
+}
+
+/** What a checkpoint is of: names and contents of all constants. */
+async function fingerprintsOf({ graph }: Model): Promise<string[]> {
+  const found: string[] = [];
+  for (const { name, initializer } of graph.initializers) {
+    found.push(`${name} ${await fingerprint(initializer!)}`);
+  }
+  return found;
 }
 
 /** The inputs that the data feeds, with their open batch. */
@@ -187,9 +221,10 @@ interface Teacher {
 async function openTeacher(
   { teacher, engine, signal }: FinetuneRequest,
   plan: LossPlan,
+  batchSize: number,
 ): Promise<Teacher> {
   const { model: simple } = await simplify(teacher!, {}, { engine, signal });
-  const open = cloneModel(await openBatch(simple, engine));
+  const open = cloneModel(await openBatch(simple, engine, batchSize));
   const outputs = new Map<string, string>();
   const wanted = plan.teacher.map(({ input, output }) => {
     const value = valueOfOutput(open, output);

@@ -181,7 +181,7 @@ class Loop {
     const loss = float32Of(outputs[step.loss]!)[0]!;
     if (!Number.isFinite(loss)) {
       throw new PareError('quality', `train: the loss is ${loss} in step ${this.#step + 1}`, {
-        hint: `the weights left the range of float32: lower --lr (it is ${learningRate.toPrecision(3)} here), or clip gradients`,
+        hint: `the weights left the range of float32: lower --lr (it is ${learningRate.toPrecision(3)} here), clip gradients, or --freeze what is before a Sqrt or Log of zero, whose gradient has no bound`,
       });
     }
     for (const [input, output] of step.next) this.#state[input] = outputs[output]!;

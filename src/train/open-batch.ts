@@ -10,9 +10,11 @@ import { inferShapes } from '../engine/shapes.js';
 import { messageOf, PareError } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
+import type { Node } from '../graph/node.js';
+import type { Value } from '../graph/value.js';
 import type { Dim } from '../graph/value-type.js';
 import { Tensor } from '../onnx/tensor.js';
-import { batchConstants } from '../ops/batch-dims.js';
+import { batchConstants, batchExpansions } from '../ops/batch-dims.js';
 
 /** Name of the opened dim. */
 const batchName = 'batch';
@@ -22,18 +24,18 @@ const tolerance = 1e-4;
 
 /**
  * A copy whose inputs and outputs have an open first dim; the model itself where they have one
- * already.
+ * already, or a fixed one of `batchSize`.
  *
  * @throws PareError `unsupported` when the model mixes its samples or bakes the batch in where
  *   pare cannot open it, with what the runtime said
  * @example const trainable = await openBatch(simple, engine);
  */
-export async function openBatch(model: Model, engine: Engine): Promise<Model> {
+export async function openBatch(model: Model, engine: Engine, batchSize?: number): Promise<Model> {
   const sizes = new Set(
     model.graph.inputs.filter((input) => !input.initializer).map((input) => input.dims?.[0]),
   );
   const [batch] = sizes;
-  if (sizes.size !== 1 || typeof batch !== 'number') return model;
+  if (sizes.size !== 1 || typeof batch !== 'number' || batch === batchSize) return model;
   const open = cloneModel(model);
   await inferShapes(engine, open);
   await openConstants(open, batch);
@@ -72,6 +74,34 @@ async function openConstants(model: Model, batch: number): Promise<void> {
     const tensor = Tensor.of('int64', [opened.length], opened.map(BigInt));
     node.setInput(row.input, node.graph!.addInitializer(`${node.label}_shape`, tensor));
   }
+  for (const node of [...model.graph.nodes]) {
+    const found = batchExpansions[node.op]?.(node, batch);
+    for (const input of found?.constants ?? []) expandConstant(node, input, found!.like);
+  }
+}
+
+/**
+ * Repeats a constant by Expand; the constant itself stays, so that it can be trained. Not with an
+ * Emitter, which would take the batch from the types that are to be opened.
+ */
+function expandConstant(node: Node, input: number, like: number): void {
+  const graph = node.graph!;
+  const add = (opType: string, inputs: Value[], attributes = {}) =>
+    graph
+      .addNode(
+        { opType, name: graph.freshNodeName(`${node.label}_batch`), inputs, attributes },
+        { before: node },
+      )
+      .output();
+  const list = (name: string, numbers: readonly number[]) =>
+    graph.addInitializer(name, Tensor.of('int64', [numbers.length], numbers.map(BigInt)));
+  const constant = node.input(input);
+  const dims = add('Shape', [node.input(like)]);
+  const count = add('Gather', [dims, list(`${node.label}_first`, [0])]);
+  const ones = Array<number>(constant.constant!.dims.length - 1).fill(1);
+  const shape =
+    ones.length > 0 ? add('Concat', [count, list(`${node.label}_ones`, ones)], { axis: 0 }) : count;
+  node.setInput(input, add('Expand', [constant, shape]));
 }
 
 /** Throws what speaks against the opened model. */

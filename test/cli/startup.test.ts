@@ -16,13 +16,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Plain code without dependencies; cleanup.js and temp-files.js are what Ctrl-C has to remove. */
 const light =
-  /^(dist\/(cli|report)\/[\w-]+\.js|dist\/cli\/commands\/index\.js|dist\/disk\/(cleanup|io-error)\.js|dist\/engine\/node\/temp-files\.js|dist\/data\/did-you-mean\.js|dist\/(errors|version|progress)\.js|node:[\w/]+)$/;
+  /^(dist\/(cli|report)\/[\w-]+\.js|dist\/cli\/commands\/index\.js|dist\/disk\/(cleanup|io-error)\.js|dist\/engine\/node\/temp-files\.js|dist\/data\/did-you-mean\.js|dist\/(errors|version|progress|random)\.js|node:[\w/]+)$/;
 
 const libraries = /^node_modules\/(zod|commander)\//;
 
-/** The definition of a command, and the names of calibrators, formats, rewrites and methods in it. */
+/** The definition of a command, and the names and settings in it: of calibrators, methods, training. */
 const definition =
-  /^dist\/(cli\/commands\/[\w-]+|quantize\/(calibrate\/[\w-]+|names|static\/override-schema)|simplify\/names|prune\/method-names)\.js$/;
+  /^dist\/(cli\/commands\/[\w-]+|quantize\/(calibrate\/[\w-]+|names|static\/override-schema)|simplify\/names|prune\/method-names|train\/(finetune-options|augment|schedule|optimizers\/options))\.js$/;
 
 let runs = 0;
 

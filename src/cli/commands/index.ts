@@ -40,6 +40,12 @@ export const commands: readonly LightCommand[] = Object.freeze([
     load: async () => (await import('./prune.js')).pruneCommand,
   },
   {
+    name: 'finetune',
+    summary: 'train a pruned or changed model until it is as good as before',
+    example: 'finetune small.onnx --teacher net.onnx --data photos --preprocess imagenet',
+    load: async () => (await import('./finetune.js')).finetuneCommand,
+  },
+  {
     name: 'evaluate',
     summary: 'measure accuracy on data, and agreement with the first model',
     load: async () => (await import('./evaluate.js')).evaluateCommand,

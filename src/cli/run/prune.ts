@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 import type * as z from 'zod/mini';
 import type { Dataset } from '../../data/dataset.js';
-import { repeatableFeeds } from '../../data/repeatable-feeds.js';
+import { labelsOf, repeatableFeeds } from '../../data/repeatable-feeds.js';
 import { checkTargets } from '../../disk/check-targets.js';
 import { compressed, compressedPaths, writtenBrotliQuality } from '../../disk/compressed.js';
 import { type WriteOptions, writeFilesAtomic } from '../../disk/write-file.js';
@@ -96,7 +96,8 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
   const split = dataset && calibrationSplit(dataset, options.samples, seed);
   const samples: PassContext['samples'] =
     dataset && repeatableFeeds(dataset, await portsOf(engine, original), split!.calibrate);
-  const passes = { engine, signal, progress, seed, samples };
+  const labels = dataset?.hasLabels ? labelsOf(dataset, split!.calibrate) : undefined;
+  const passes = { engine, signal, progress, seed, samples, labels };
   const { model: result, reports } = await runRecipe(model, recipe, passes);
   const report = reports.at(-1)!;
   for (const { notes } of reports.slice(0, -1)) for (const note of notes) output.detail(note);

@@ -139,7 +139,8 @@ export class GradientEmitter extends Emitter {
       } else if (typeof own !== 'number' && !(own !== undefined && own === dim)) open = true;
     });
     if (open) return this.#sumToAtRunTime(value, to, lead);
-    if (repeated.length === 0) return value;
+    // Leading dims of 1 repeat nothing and still have to go.
+    if (repeated.length === 0) return lead > 0 ? this.reshapeLike(value, to) : value;
     const sum = this.reduce(
       'ReduceSum',
       value,

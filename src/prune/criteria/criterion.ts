@@ -128,22 +128,32 @@ export function weightOf(member: Member, { weights }: CriterionData): Float32Arr
   });
 }
 
-/** Throws `usage` where the data of a criterion has no gradient of a constant. */
-export function gradientOf(
+/**
+ * One row per connection, of its numbers and its gradient. A reason where the loss has no gradient
+ * by one of them: a unit must not look worthless because a part of it was not seen.
+ *
+ * @throws PareError `usage` for data without gradients
+ */
+export function gradientRows(
   criterion: string,
-  member: Member,
-  { gradients }: CriterionData,
-): WeightGradient {
-  const found = gradients?.get(member.value.name);
-  if (found) return found;
-  throw new PareError(
-    'usage',
-    `prune: the criterion ${criterion} needs the gradient of the loss by this constant`,
-    {
-      tensor: member.value.name,
-      hint: 'give gradients (mean and mean square per element), or choose a criterion without them, such as l2 or wanda',
-    },
-  );
+  family: Family,
+  data: CriterionData,
+  weigh: (weight: number, gradient: WeightGradient, at: number) => number,
+): readonly ScoreRow[] | { readonly reason: string } {
+  const { gradients } = data;
+  if (!gradients) {
+    throw new PareError('usage', `prune: the criterion ${criterion} needs gradients`, {
+      hint: 'give data with --data PATH, or choose a criterion without them, such as l2',
+    });
+  }
+  const rows: ScoreRow[] = [];
+  for (const member of connectionsOf(family)) {
+    const gradient = gradients.get(member.value.name);
+    if (!gradient) return { reason: `the loss has no gradient by "${member.value.name}"` };
+    const weights = weightOf(member, data);
+    rows.push(sumSlices(family, member, (at) => weigh(weights[at]!, gradient, at)));
+  }
+  return rows;
 }
 
 /** Statistics of an activation; throws `usage` where they were not collected. */

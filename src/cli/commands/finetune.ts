@@ -1,0 +1,129 @@
+/**
+ * pare finetune: trains a model that was pruned or changed until it is as good as before.
+ */
+import * as z from 'zod/mini';
+import { finetuneOptions } from '../../train/finetune-options.js';
+import { defineCommand } from '../command.js';
+import { dataFields } from '../fields.js';
+import type { OptionMeta } from '../schema-info.js';
+
+const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
+
+type Fields = typeof finetuneOptions.shape;
+
+/** What help says of the options of training; an option without a text does not compile. */
+const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
+  epochs: { description: 'how often every sample is seen' },
+  batchSize: { description: 'samples per step' },
+  loss: {
+    description: 'what is made small; auto: distillation with a teacher, else cross-entropy',
+    placeholder: 'NAME',
+  },
+  labelShare: { description: 'share of the labels in the loss beside the teacher', unit: 'share' },
+  temperature: { description: 'distillation: softens teacher and student alike' },
+  labelSmoothing: { description: 'cross-entropy: spread over all classes', unit: 'share' },
+  schedule: { description: 'how the rate falls after the warm-up', placeholder: 'NAME' },
+  learningRate: { description: 'highest learning rate' },
+  warmup: { description: 'share of all steps in which the rate rises', unit: 'share' },
+  finalShare: {
+    description: 'linear, cosine: last rate as a share of the highest',
+    unit: 'share',
+  },
+  milestones: { description: 'step: shares of all steps after which the rate falls' },
+  stepFactor: { description: 'step: factor at each milestone' },
+  optimizer: { description: 'how weights follow their gradients' },
+  momentum: { description: 'sgd: share of the last direction that is kept' },
+  nesterov: { description: 'sgd: look ahead by the momentum (the default)' },
+  weightDecay: { description: 'pull towards zero, for weights of two dims and more' },
+  beta1: { description: 'adam, adamw: decay of the mean of gradients' },
+  beta2: { description: 'adam, adamw: decay of the mean of their squares' },
+  epsilon: { description: 'adam, adamw: added to the root of the mean square' },
+  flip: { description: 'mirror half of the pictures left and right' },
+  shift: { description: 'shift pictures by up to so many pixels' },
+  layout: { description: 'flip, shift: where the channels of a picture are' },
+  freeze: {
+    description: 'nodes whose parameters stay: names, wildcards (*), op:Type',
+    placeholder: 'PATTERN',
+  },
+  clipNorm: { description: 'largest norm of all gradients together' },
+  averaging: { description: 'decay of the mean of the weights that is kept in the end' },
+  batchNormalization: {
+    description: 'by the statistics of the model, or of each batch',
+  },
+  patience: { description: 'stop after so many epochs without a better score' },
+};
+
+/** Options of finetune; `lr` stands for `learningRate`. */
+const { learningRate: lr, ...trainingFields } = Object.fromEntries(
+  Object.entries(finetuneOptions.shape).map(([key, field]) => [
+    key,
+    (field as z.ZodMiniType).check(z.meta({ ...texts[key as keyof Fields] })),
+  ]),
+) as unknown as Fields;
+
+/** Names of the options of training, as flags have them. */
+export const trainingKeys = Object.keys(trainingFields) as readonly (keyof typeof trainingFields)[];
+
+export const finetuneCommandOptions = z.object({
+  teacher: z.optional(
+    z.string().check(
+      meta('the model that the student was made of, whose outputs it learns', {
+        placeholder: 'ORIGINAL',
+      }),
+    ),
+  ),
+  data: dataFields.data,
+  preprocess: dataFields.preprocess,
+  samples: z.optional(
+    z.int().check(z.minimum(1), meta('train on at most so many samples', { placeholder: 'N' })),
+  ),
+  lr,
+  ...trainingFields,
+  resume: z._default(
+    z.boolean().check(meta('go on where an interrupted run of the same call stopped')),
+    false,
+  ),
+  checkpointEvery: z._default(
+    z
+      .int()
+      .check(
+        z.minimum(1),
+        meta('steps between two checkpoints within an epoch', { placeholder: 'N' }),
+      ),
+    100,
+  ),
+  output: z.optional(
+    z.string().check(
+      meta('the file to write (default: STUDENT.tuned.onnx)', {
+        short: 'o',
+        placeholder: 'FILE',
+      }),
+    ),
+  ),
+});
+
+export const finetuneCommand = defineCommand({
+  name: 'finetune',
+  summary: 'train a pruned or changed model until it is as good as before',
+  description:
+    'Learns from the outputs of the original (--teacher), from labels, or from both. The samples are split: most train, some choose the best epoch, and others, which neither has seen, evaluate the result. Zeros of a pruned model stay. A checkpoint beside the output lets an interrupted run go on with --resume, to the same bits.',
+  arguments: [{ name: 'student', description: 'the ONNX file to train' }],
+  options: finetuneCommandOptions,
+  examples: [
+    {
+      command:
+        'finetune small.onnx --teacher net.onnx --data photos --preprocess imagenet -o tuned.onnx',
+      text: 'learn from what the original says; no labels are needed',
+    },
+    {
+      command: 'finetune small.onnx --data photos --preprocess imagenet --loss cross-entropy',
+      text: 'learn from labels alone',
+    },
+    {
+      command:
+        'finetune small.onnx --teacher net.onnx --data photos --label-share 30% --flip --shift 4 --resume',
+      text: 'both, with pictures mirrored and shifted; goes on after Ctrl-C',
+    },
+  ],
+  run: async (context) => (await import('../run/finetune.js')).run(context),
+});

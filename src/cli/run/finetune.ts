@@ -1,0 +1,213 @@
+/**
+ * What pare finetune does: splits the data, trains with a row per epoch, evaluates the original,
+ * the student and the result on samples that none of them has seen, and writes the model.
+ */
+import { totalmem } from 'node:os';
+import { resolve } from 'node:path';
+import type * as z from 'zod/mini';
+import type { Dataset } from '../../data/dataset.js';
+import { checkTargets } from '../../disk/check-targets.js';
+import { type WriteOptions, writeFilesAtomic } from '../../disk/write-file.js';
+import type { Engine } from '../../engine/engine.js';
+import { modelSource } from '../../engine/model-source.js';
+import { PareError } from '../../errors.js';
+import type { Model } from '../../graph/model.js';
+import { evaluate } from '../../measure/evaluate.js';
+import type { Evaluation } from '../../measure/evaluation.js';
+import { modelFiles } from '../../node.js';
+import { bordersAs } from '../../optimize/measuring.js';
+import { formatBytes, formatInteger } from '../../report/format.js';
+import { qualityCells, qualityColumns } from '../../report/measurements.js';
+import { table } from '../../report/table.js';
+import type { EpochRow } from '../../train/checkpoint.js';
+import { type FinetuneResult, finetune } from '../../train/finetune.js';
+import { type CheckpointFile, checkpointFile } from '../checkpoint-file.js';
+import type { CommandContext } from '../command.js';
+import { type finetuneCommandOptions, trainingKeys } from '../commands/finetune.js';
+import {
+  inputFiles,
+  portsOf,
+  requireData,
+  tableSettings,
+  usingData,
+  usingEngine,
+  usingModels,
+} from '../open.js';
+import { trainingSplit } from '../training-split.js';
+
+type Context = CommandContext<
+  z.output<typeof finetuneCommandOptions>,
+  { readonly student: string }
+>;
+
+interface Job {
+  readonly context: Context;
+  readonly engine: Engine;
+  readonly student: Model;
+  readonly teacher: Model | undefined;
+  readonly target: string;
+  readonly write: WriteOptions;
+}
+
+export async function run(context: Context): Promise<void> {
+  const { args, options, globals, cwd, signal } = context;
+  requireData(options);
+  const target = resolve(cwd, options.output ?? args.student.replace(/(\.onnx)?$/, '.tuned.onnx'));
+  const paths = [args.student, ...(options.teacher === undefined ? [] : [options.teacher])];
+  await usingModels(paths, cwd, ([student, teacher]) =>
+    usingEngine('node', globals, async (engine) => {
+      const files = [...student!.files, ...(teacher?.files ?? [])];
+      const write = { force: globals.force, inputs: inputFiles(files, options, cwd), signal };
+      await checkTargets([target], write);
+      const { model } = student!;
+      const ports = await portsOf(engine, { name: 'student', source: await modelSource(model) });
+      const job = { context, engine, student: model, teacher: teacher?.model, target, write };
+      await usingData(options, ports, cwd, (dataset) => train(job, dataset));
+    }),
+  );
+}
+
+async function train(job: Job, dataset: Dataset): Promise<void> {
+  const { context, engine, student, teacher, target } = job;
+  const { args, options, globals, signal, progress, output } = context;
+  const { seed, dryRun } = globals;
+  for (const note of dataset.notes ?? []) output.warn(note);
+  const split = trainingSplit(dataset, options.samples, seed);
+  const { train, calibrate: validate } = split;
+  output.human(
+    `${formatInteger(train.length)} samples train, ${formatInteger(validate.length)} choose the epoch, ${formatInteger(split.evaluate.length)} evaluate.`,
+  );
+  if (validate.length === 0) output.warn('no samples choose the epoch: the last one is taken');
+  // A run that writes nothing leaves no checkpoint either.
+  const store = dryRun ? undefined : await openCheckpoint(`${target}.checkpoint`, context);
+  const perEpoch = Math.floor(train.length / options.batchSize) * options.batchSize;
+  const rows = new EpochRows(perEpoch);
+  const own = Object.fromEntries(trainingKeys.map((key) => [key, options[key]]));
+  const result = await finetune({
+    student,
+    teacher,
+    dataset,
+    train,
+    validate,
+    options: { ...own, learningRate: options.lr },
+    engine,
+    seed,
+    ...(store && { checkpoint: { store, everySteps: options.checkpointEvery } }),
+    memoryLimitBytes: totalmem(),
+    signal,
+    progress,
+    onEpoch: (row, scoreName) => output.human(rows.text(row, scoreName)),
+  }).catch((error) => {
+    throw withAdvice(error, store);
+  });
+  output.human(`\n${outcome(result)}`);
+  for (const { name, reason } of result.frozen) output.detail(`not trained: "${name}" ${reason}`);
+  const evaluations = await evaluateAll(job, dataset, split.evaluate, result.model);
+  if (!evaluations) output.warn('no samples are left to evaluate the result on');
+  const files = await modelFiles(result.model, target);
+  if (!dryRun) await writeFilesAtomic(files, job.write);
+  await store?.discard();
+  output.human(`${dryRun ? 'Would write' : 'Wrote'} ${target}.`);
+  const { model: _, ...training } = result;
+  output.json({
+    command: 'finetune',
+    student: args.student,
+    teacher: options.teacher ?? null,
+    written: dryRun ? [] : files.map(({ path }) => path),
+    samples: {
+      train: train.length,
+      validate: validate.length,
+      evaluate: split.evaluate.length,
+    },
+    training,
+    evaluations: evaluations ?? null,
+  });
+}
+
+async function openCheckpoint(path: string, context: Context): Promise<CheckpointFile> {
+  const { options, globals, output } = context;
+  const begin = options.resume ? 'resume' : globals.force ? 'anew' : 'refuse';
+  const store = await checkpointFile(path, begin);
+  if (options.resume && !store.exists) {
+    output.warn(`there is no checkpoint to resume (${path}): it begins with the first step`);
+  }
+  return store;
+}
+
+/** An interrupted run says how it goes on. */
+function withAdvice(error: unknown, store: CheckpointFile | undefined): unknown {
+  if (!(error instanceof PareError) || error.code !== 'aborted' || !store) return error;
+  return new PareError('aborted', error.message, {
+    hint: 'the same call with --resume goes on from the last checkpoint',
+    cause: error,
+  });
+}
+
+/** Rows of a table that grows while the run goes on; a header before the first. */
+class EpochRows {
+  readonly #samples: number;
+  #started = false;
+
+  constructor(samplesPerEpoch: number) {
+    this.#samples = samplesPerEpoch;
+  }
+
+  text({ epoch, loss, score, learningRate, seconds }: EpochRow, scoreName: string): string {
+    const cells = [
+      String(epoch),
+      loss.toPrecision(4),
+      score === null ? '-' : score.toFixed(4),
+      learningRate.toExponential(1),
+      formatInteger(Math.round(this.#samples / seconds)),
+    ];
+    const header = ['epoch', 'loss', scoreName, 'last rate', 'samples/s'];
+    const line = (texts: readonly string[]) =>
+      texts.map((text, at) => text.padStart(Math.max(9, header[at]!.length))).join('  ');
+    const row = line(cells);
+    if (this.#started) return row;
+    this.#started = true;
+    return `\n${line(header)}\n${row}`;
+  }
+}
+
+function outcome(result: FinetuneResult): string {
+  const { bestEpoch, startScore, bestScore, scoreName, trained, losses, memory } = result;
+  const learned = `${trained.length} tensors were trained (${losses.join(', ')}), in about ${formatBytes(memory.totalBytes)}.`;
+  if (startScore === null || bestScore === null) return learned;
+  const scores = `${scoreName} ${startScore.toFixed(4)} before`;
+  return bestEpoch === 0
+    ? `${learned} No epoch was better than the student: ${scores}; it stays as it was.`
+    : `${learned} Epoch ${bestEpoch} is the best: ${scores}, ${bestScore.toFixed(4)} now.`;
+}
+
+async function evaluateAll(
+  { context, engine, student, teacher }: Job,
+  dataset: Dataset,
+  indices: Uint32Array,
+  result: Model,
+): Promise<Evaluation[] | undefined> {
+  if (indices.length === 0) return undefined;
+  const { signal, progress, output } = context;
+  const named = [
+    ...(teacher ? [{ name: 'original', model: teacher }] : []),
+    { name: 'student', model: student },
+    { name: 'result', model: result },
+  ];
+  const models = await Promise.all(
+    named.map(async ({ name, model }) => ({
+      name,
+      source: await modelSource(model),
+      ...bordersAs(model),
+    })),
+  );
+  const evaluations = await evaluate(models, dataset, engine, { indices, signal, progress });
+  const [reference] = evaluations;
+  output.human(
+    `\n${table(
+      [{ header: '' }, ...qualityColumns(reference!)],
+      evaluations.map((each) => [each.model, ...qualityCells(each, reference!)]),
+      tableSettings(output),
+    )}`,
+  );
+  return evaluations;
+}
