@@ -11,7 +11,11 @@ export type IntegerRole =
   /** Weighted sums: integer weights, int32 bias. */
   | ComputeRole
   /** An integer kernel with scales of its own on every input and output. */
-  | { readonly kind: 'kernel' }
+  | {
+      readonly kind: 'kernel';
+      /** Why the integer kernel cannot stand for this node. */
+      readonly refuses?: (node: Node) => string | undefined;
+    }
   /** As 'kernel', and cheapest when all inputs and the output share one scale. */
   | { readonly kind: 'join' }
   /** Moves elements of input 0: the output has its scale. */
@@ -100,7 +104,7 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
   },
   Add: kernel,
   Mul: kernel,
-  AveragePool: kernel,
+  AveragePool: { kind: 'kernel', refuses: dilationsUnknown },
   GlobalAveragePool: kernel,
   LeakyRelu: kernel,
   Sigmoid: kernel,
@@ -121,6 +125,17 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
   Clip: { kind: 'clip', bounds: clipBounds },
   Relu: { kind: 'clip', bounds: async () => ({ min: 0, max: Number.POSITIVE_INFINITY }) },
 });
+
+/**
+ * AveragePool has dilations since opset 19, set or not, and onnxruntime 1.30 hands them on to a
+ * QLinearAveragePool that does not know them: the model does not load.
+ */
+function dilationsUnknown(node: Node): string | undefined {
+  const opset = node.graph?.opset() ?? 0;
+  return opset >= 19
+    ? `the integer kernel of ${node.op} does not know its dilations, an attribute since opset 19`
+    : undefined;
+}
 
 /** Inputs since opset 11; a bound that is left out is none. */
 async function clipBounds(node: Node): Promise<Bounds | undefined> {

@@ -221,6 +221,18 @@ describe('what stays float, and why', () => {
     for (const node of model.allNodes()) expect(told).toContain(node.label);
   });
 
+  test('a pool of an opset whose dilations the integer kernel does not know', async () => {
+    const text = (opset: number) => `<ir_version: 9, opset_import: ["": ${opset}]>
+      main (${image} x) => (${image} y) < ${c4('a', 'b')} >
+      { ${conv('a', 'x', 'p')} [pool] q = AveragePool<kernel_shape = [3,3], pads = [1,1,1,1]>(p)
+        ${conv('b', 'q', 'y')} }`;
+    const { report } = await quantizeStatic(engine, text(19));
+    expect(reasons(report)).toEqual({
+      pool: 'the integer kernel of AveragePool does not know its dilations, an attribute since opset 19',
+    });
+    expect(reasons((await quantizeStatic(engine, text(18))).report)).toEqual({});
+  });
+
   test('a float value with integer and float users keeps its float users', async () => {
     const { small } = await quantizeStatic(
       engine,

@@ -138,6 +138,7 @@ class Region {
       const reason =
         rules.allowed(node) ??
         (leads.has(node) ? undefined : 'no integer kernel follows it') ??
+        (role.kind === 'kernel' ? role.refuses?.(node) : undefined) ??
         this.#valueReason(node, role);
       if (reason) skipped.push({ node, reason });
       else this.nodes.add(node);
