@@ -17,8 +17,6 @@ import type { Evaluation } from '../../measure/evaluation.js';
 import { modelFiles } from '../../node.js';
 import { bordersAs } from '../../optimize/measuring.js';
 import { formatBytes, formatInteger } from '../../report/format.js';
-import { qualityCells, qualityColumns } from '../../report/measurements.js';
-import { table } from '../../report/table.js';
 import type { EpochRow } from '../../train/checkpoint.js';
 import { type FinetuneResult, finetune } from '../../train/finetune.js';
 import { type CheckpointFile, checkpointFile } from '../checkpoint-file.js';
@@ -28,11 +26,11 @@ import {
   inputFiles,
   portsOf,
   requireData,
-  tableSettings,
   usingData,
   usingEngine,
   usingModels,
 } from '../open.js';
+import { qualityTable } from '../quality-table.js';
 import { trainingSplit } from '../training-split.js';
 
 type Context = CommandContext<
@@ -201,13 +199,6 @@ async function evaluateAll(
     })),
   );
   const evaluations = await evaluate(models, dataset, engine, { indices, signal, progress });
-  const [reference] = evaluations;
-  output.human(
-    `\n${table(
-      [{ header: '' }, ...qualityColumns(reference!)],
-      evaluations.map((each) => [each.model, ...qualityCells(each, reference!)]),
-      tableSettings(output),
-    )}`,
-  );
+  output.human(`\n${qualityTable(evaluations, output)}`);
   return evaluations;
 }

@@ -22,7 +22,7 @@ import { pruneMethods } from '../../prune/index.js';
 import type { PruneMethodName } from '../../prune/method-names.js';
 import type { PlanDetails } from '../../prune/plan-details.js';
 import { formatBytes } from '../../report/format.js';
-import { latencyCells, qualityCells, qualityColumns } from '../../report/measurements.js';
+import { latencyCells } from '../../report/measurements.js';
 import { passReportText } from '../../report/pass-report.js';
 import { prunePlanText } from '../../report/prune-plan.js';
 import { type TableOptions, table } from '../../report/table.js';
@@ -40,6 +40,7 @@ import {
   usingModels,
 } from '../open.js';
 import { ownOptions } from '../own-options.js';
+import { qualityTable } from '../quality-table.js';
 
 type Context = CommandContext<z.output<typeof pruneOptions>, { readonly model: string }>;
 
@@ -124,14 +125,7 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
       : undefined;
   if (dataset && !evaluations) output.warn('no samples are left to evaluate the result on');
   if (evaluations) {
-    const [reference] = evaluations;
-    output.human(
-      table(
-        [{ header: '' }, ...qualityColumns(reference!)],
-        evaluations.map((each) => [each.model, ...qualityCells(each, reference!)]),
-        tableSettings(output),
-      ),
-    );
+    output.human(qualityTable(evaluations, output));
   }
   const written = globals.dryRun ? [] : await save(result, target, options.compress, write);
   output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${written.join(', ')}.`);

@@ -22,9 +22,8 @@ import { calibrate } from '../../quantize/calibrate/calibrate.js';
 import { type CalibrationTable, printCalibration } from '../../quantize/calibrate/table.js';
 import { schemes } from '../../quantize/index.js';
 import { formatBytes } from '../../report/format.js';
-import { latencyCells, qualityCells, qualityColumns } from '../../report/measurements.js';
+import { latencyCells } from '../../report/measurements.js';
 import { passReportText } from '../../report/pass-report.js';
-import { table } from '../../report/table.js';
 import { version } from '../../version.js';
 import { calibrationSplit } from '../calibration-split.js';
 import type { CommandContext } from '../command.js';
@@ -42,6 +41,7 @@ import {
 } from '../open.js';
 import { toJson } from '../output.js';
 import { ownOptions } from '../own-options.js';
+import { qualityTable } from '../quality-table.js';
 import { quantizeRecipe } from '../quantize-recipe.js';
 import { readCalibration } from '../read-calibration.js';
 import { checkSearchOptions, searchNodes } from './quantize-search.js';
@@ -146,14 +146,7 @@ export async function run({
           }
         } else output.warn(`the speed was not measured: ${speed.reason}`);
         if (evaluations) {
-          const [reference] = evaluations;
-          output.human(
-            table(
-              [{ header: '' }, ...qualityColumns(reference!)],
-              evaluations.map((each) => [each.model, ...qualityCells(each, reference!)]),
-              tableSettings(output),
-            ),
-          );
+          output.human(qualityTable(evaluations, output));
         }
         if (report.changed.length === 0) output.warn(`${scheme} applies to no node of this model`);
         const texts = [
