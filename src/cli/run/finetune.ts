@@ -22,14 +22,7 @@ import { type FinetuneResult, finetune } from '../../train/finetune.js';
 import { type CheckpointFile, checkpointFile } from '../checkpoint-file.js';
 import type { CommandContext } from '../command.js';
 import { type finetuneCommandOptions, trainingKeys } from '../commands/finetune.js';
-import {
-  inputFiles,
-  portsOf,
-  requireData,
-  usingData,
-  usingEngine,
-  usingModels,
-} from '../open.js';
+import { inputFiles, portsOf, requireData, usingData, usingEngine, usingModels } from '../open.js';
 import { qualityTable } from '../quality-table.js';
 import { trainingSplit } from '../training-split.js';
 
