@@ -3,13 +3,17 @@
  * Structured pruning before any training on real models: accuracy by criterion, scope and share of
  * MACs, with and without repair, and the share of the lost accuracy that the repair brings back.
  * The first 100 samples (128 where --calibrate says so) calibrate and repair, those behind them
- * evaluate; batch 1; widths are not aligned unless --align says so.
+ * evaluate; batch 1; widths are not aligned unless --align says so. BatchNormalization stays
+ * unfolded for bn-scale alone, which reads it.
  *
  * usage: node bench/prune.mjs FOLDER [NAME ...] [--criteria l2,lamp,...] [--scopes global,...]
  *        [--fewer 0.2,0.3,0.5] [--calibrate 128] [--evaluate 500] [--align 1] [--options JSON]
+ *        [--rows FILE]
  * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --options are further options of
- * the pass for the repaired rows, such as '{"ridge":0.1}'.
+ * the pass for the repaired rows, such as '{"ridge":0.1}'. --rows keeps the rows in a file, a line
+ * of JSON each: a grid of hours goes on where it was stopped, several runs make one summary.
  */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { cases, openCase, range, usePare } from './quantize-cases.mjs';
 
@@ -23,6 +27,7 @@ const { positionals, values: flags } = parseArgs({
     evaluate: { type: 'string', default: '500' },
     align: { type: 'string', default: '1' },
     options: { type: 'string', default: '{}' },
+    rows: { type: 'string' },
   },
 });
 const [folder, ...wanted] = positionals;
@@ -40,11 +45,13 @@ if (unknown.length > 0) {
 const dist = new URL('../dist/', import.meta.url);
 const pare = await usePare(dist);
 const { structured } = await import(new URL('prune/structured.js', dist));
-const { repeatableFeeds } = await import(new URL('data/repeatable-feeds.js', dist));
+const { labelsOf, repeatableFeeds } = await import(new URL('data/repeatable-feeds.js', dist));
 const engine = await pare.createNodeEngine({ threads: 1 });
 const shares = flags.fewer.split(',').map(Number);
-/** Recovered share of the lost accuracy, by share of MACs. */
-const recovered = new Map(shares.map((share) => [share, []]));
+const rows =
+  flags.rows && existsSync(flags.rows)
+    ? readFileSync(flags.rows, 'utf8').trim().split('\n').filter(Boolean).map(JSON.parse)
+    : [];
 const header = ['model', 'criterion', 'scope', 'MACs', 'plain', 'repaired', 'recovered', 's'];
 console.log(`| ${header.join(' | ')} |\n|---|---|---|${'--:|'.repeat(header.length - 3)}`);
 try {
@@ -52,23 +59,21 @@ try {
 } finally {
   await engine.close();
 }
-for (const [share, all] of recovered) {
-  if (all.length === 0) continue;
-  const sorted = [...all].sort((a, b) => a - b);
-  const median = sorted[sorted.length >> 1];
-  console.log(
-    `${percent(share)} fewer MACs: median recovery ${percent(median)} of what was lost, ${all.length} rows`,
-  );
-}
+summarize();
 
 async function measure(name) {
   const found = await openCase(pare, engine, folder, name);
   if (!found) return;
   const { model, dataset, close } = found;
   try {
-    const simple = (await pare.simplify(model, { unshare: true }, { engine })).model;
+    const simplify = async (options) =>
+      (await pare.simplify(model, { unshare: true, ...options }, { engine })).model;
+    const folded = await simplify({});
+    const unfolded = await simplify({ exclude: ['fold-batch-norm'] });
     const calibrated = Number(flags.calibrate);
-    const samples = repeatableFeeds(dataset, found.ports, range(0, calibrated));
+    const calibration = range(0, calibrated);
+    const samples = repeatableFeeds(dataset, found.ports, calibration);
+    const labels = dataset.hasLabels ? labelsOf(dataset, calibration) : undefined;
     const last = Math.min(dataset.size, calibrated + Number(flags.evaluate));
     const indices = range(calibrated, last);
     const accuracies = async (models) => {
@@ -81,13 +86,37 @@ async function measure(name) {
       const rows = await pare.evaluate(named, dataset, engine, { indices, batchSize: 1 });
       return rows.map(({ classification }) => classification.top1.share);
     };
-    const [base] = await accuracies([simple]);
+    const [base] = await accuracies([folded]);
     console.log(`| ${name} | | | 100 % | ${percent(base)} | | | n = ${indices.length} |`);
     for (const criterion of flags.criteria.split(',')) {
+      const simple = criterion === 'bn-scale' ? unfolded : folded;
       for (const scope of flags.scopes.split(',')) {
         for (const share of shares) {
-          await row({ name, simple, samples, accuracies, base, criterion, scope, share });
+          const key = { name, criterion, scope, share };
+          if (rows.some((row) => Object.keys(key).every((part) => row[part] === key[part])))
+            continue;
+          const row = { ...key, base, ...(await measureRow({ simple, samples, labels }, key)) };
+          rows.push(row);
+          if (flags.rows) appendFileSync(flags.rows, `${JSON.stringify(row)}\n`);
+          print(row);
         }
+      }
+    }
+
+    async function measureRow({ simple, samples, labels }, { criterion, scope, share }) {
+      const options = { macs: share, criterion, scope, align: Number(flags.align) };
+      const context = { engine, samples, labels, seed: 0 };
+      const apply = (more) => pare.applyPass(simple, structured, { ...options, ...more }, context);
+      try {
+        const plain = await apply({ refit: false, statistics: false });
+        const start = performance.now();
+        const repaired = await apply({ proof: false, ...JSON.parse(flags.options) });
+        const seconds = (performance.now() - start) / 1000;
+        const [before, after] = await accuracies([plain.model, repaired.model]);
+        const costs = plain.report.details;
+        return { macs: costs.after.macs / costs.before.macs, before, after, seconds };
+      } catch (error) {
+        return { error: error.message };
       }
     }
   } finally {
@@ -95,37 +124,92 @@ async function measure(name) {
   }
 }
 
-async function row({ name, simple, samples, accuracies, base, criterion, scope, share }) {
-  const options = { macs: share, criterion, scope, align: Number(flags.align) };
-  const apply = (more) =>
-    pare.applyPass(simple, structured, { ...options, ...more }, { engine, samples, seed: 0 });
-  try {
-    const plain = await apply({ refit: false, statistics: false });
-    const start = performance.now();
-    const repaired = await apply({ proof: false, ...JSON.parse(flags.options) });
-    const seconds = (performance.now() - start) / 1000;
-    const [before, after] = await accuracies([plain.model, repaired.model]);
-    const lost = base - before;
-    // Where next to nothing was lost, a share of it is noise.
-    const share_ = lost > 0.02 ? (after - before) / lost : undefined;
-    if (share_ !== undefined) recovered.get(share).push(share_);
-    const costs = plain.report.details;
-    const cells = [
-      name,
-      criterion,
-      scope,
-      percent(costs.after.macs / costs.before.macs),
-      percent(before),
-      percent(after),
-      share_ === undefined ? '' : percent(share_),
-      seconds.toFixed(1),
-    ];
-    console.log(`| ${cells.join(' | ')} |`);
-  } catch (error) {
-    console.log(`| ${name} | ${criterion} | ${scope} | ${percent(1 - share)} | ${error.message} |`);
+function print({ name, criterion, scope, share, error, ...row }) {
+  const cells = error
+    ? [percent(1 - share), error]
+    : [
+        percent(row.macs),
+        percent(row.before),
+        percent(row.after),
+        percent(recovered(row)),
+        row.seconds.toFixed(1),
+      ];
+  console.log(`| ${[name, criterion, scope, ...cells].join(' | ')} |`);
+}
+
+/** Share of the lost accuracy that came back; undefined where so little was lost that it is noise. */
+function recovered({ base, before, after }) {
+  const lost = base - before;
+  return lost > 0.02 ? (after - before) / lost : undefined;
+}
+
+/** By model and share: the best and the worst, and how much repair brings. */
+function summarize() {
+  const measured = rows.filter(({ error }) => !error);
+  const table = ['model', 'fewer MACs', 'rows', 'plain', 'repaired', 'best', 'recovered'];
+  console.log(`\n| ${table.join(' | ')} |\n|---|${'--:|'.repeat(table.length - 1)}`);
+  const spread = (all) => [0, 0.5, 1].map((at) => percent(quantile(all, at))).join(' / ');
+  for (const [name, ofModel] of groups(measured, ({ name }) => name)) {
+    for (const [share, all] of groups(ofModel, ({ share }) => share)) {
+      const best = all.reduce((a, b) => (b.after > a.after ? b : a));
+      const cells = [
+        name,
+        percent(share),
+        all.length,
+        spread(all.map(({ before }) => before)),
+        spread(all.map(({ after }) => after)),
+        `${best.criterion} ${best.scope}`,
+        percent(quantile(all.map(recovered), 0.5)),
+      ];
+      console.log(`| ${cells.join(' | ')} |`);
+    }
+  }
+  for (const [share, all] of groups(measured, ({ share }) => share)) {
+    const shares = all.map(recovered).filter((each) => each !== undefined);
+    console.log(
+      `${percent(share)} fewer MACs: median recovery ${percent(quantile(shares, 0.5))} of what was lost, ${shares.length} rows`,
+    );
+  }
+  rank();
+}
+
+/** By criterion and scope: points below the original behind the repair, in the mean of all models. */
+function rank() {
+  const measured = rows.filter(({ error }) => !error);
+  for (const [share, ofShare] of groups(measured, ({ share }) => share)) {
+    const lines = [...groups(ofShare, ({ criterion, scope }) => `${criterion} ${scope}`)].map(
+      ([name, all]) => ({
+        name,
+        count: new Set(all.map(({ name }) => name)).size,
+        plain: mean(all.map(({ base, before }) => base - before)),
+        repaired: mean(all.map(({ base, after }) => base - after)),
+        worst: Math.max(...all.map(({ base, after }) => base - after)),
+      }),
+    );
+    lines.sort((a, b) => b.count - a.count || a.repaired - b.repaired);
+    console.log(`\n${percent(share)} fewer MACs, points lost: models, plain, repaired, worst`);
+    for (const { name, count, ...lost } of lines) {
+      const points = Object.values(lost).map((each) => (100 * each).toFixed(1).padStart(6));
+      console.log(`${name.padEnd(28)} ${count} ${points.join(' ')}`);
+    }
   }
 }
 
+function groups(all, keyOf) {
+  const found = new Map();
+  for (const each of all) found.set(keyOf(each), [...(found.get(keyOf(each)) ?? []), each]);
+  return found;
+}
+
+function quantile(all, at) {
+  const sorted = all.filter((each) => each !== undefined).sort((a, b) => a - b);
+  return sorted[Math.round(at * (sorted.length - 1))];
+}
+
+function mean(all) {
+  return all.reduce((sum, each) => sum + each, 0) / all.length;
+}
+
 function percent(share) {
-  return `${(100 * share).toFixed(1)} %`;
+  return share === undefined ? '' : `${(100 * share).toFixed(1)} %`;
 }
