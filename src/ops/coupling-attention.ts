@@ -36,7 +36,9 @@ interface AttentionLayout {
   readonly bias?: number;
   /** [batch, heads, time, size] of earlier keys and values. */
   readonly past?: readonly number[];
-  /** Axis 1 counts heads, when it is no 1. */
+  /** Spread over [batch, heads, time, time]: the axis of the heads may be missing or 1. */
+  readonly spread?: readonly number[];
+  /** [heads] */
   readonly perHead?: readonly number[];
   readonly headsName: string;
   readonly keyHeadsName?: string;
@@ -73,18 +75,18 @@ function attention(layout: AttentionLayout): CouplingRule {
         tieBias(scope, scope.labels(bias)[0]!, [q[last]!, k[last]!, v[last]!]);
         used.add(bias);
       }
-      for (const input of [...(layout.past ?? []), ...(layout.perHead ?? [])]) {
-        if (!scope.has(input)) continue;
+      const alongHeads = (input: number, headAxis: number, mayBeOne: boolean) => {
+        if (!scope.has(input)) return;
         used.add(input);
         scope.labels(input).forEach((own, axis) => {
-          if (axis === 1 && own.length > 1 && scope.dims(input).length === 4) {
-            if (own.length % units.length === 0) {
-              tieHeads(scope, own, units);
-              return;
-            }
-          }
-          scope.fix(own, 'it is no head');
+          if (axis !== headAxis || (mayBeOne && own.length === 1)) scope.fix(own, 'it is no head');
+          else tieHeads(scope, own, units);
         });
+      };
+      for (const input of layout.past ?? []) alongHeads(input, 1, false);
+      for (const input of layout.perHead ?? []) alongHeads(input, 0, false);
+      for (const input of layout.spread ?? []) {
+        if (scope.has(input)) alongHeads(input, scope.dims(input).length - 3, true);
       }
       for (let input = 0; input < scope.node.inputs.length; input++) {
         if (scope.has(input) && !used.has(input)) scope.fixInput(input, 'it is for all heads');
@@ -203,7 +205,9 @@ function rotary(cosine: number): CouplingRule {
       const width = labels[2]!;
       const given = scope.node.int('num_heads', 0);
       const heads = given > 0 ? given : width.length / (2 * scope.dims(cosine).at(-1)!);
-      tieHeads(scope, width, headsOf(width, heads));
+      const units = headsOf(width, heads);
+      tieHeads(scope, width, units);
+      scope.kind(units, 'heads');
       scope.set(labels);
     },
     rewrite(scope) {
@@ -220,7 +224,7 @@ export const attentionCoupling: CouplingRules = Object.freeze({
     query: 0,
     key: 1,
     value: 2,
-    perHead: [3],
+    spread: [3],
     past: [4, 5],
     headsName: 'q_num_heads',
     keyHeadsName: 'kv_num_heads',
@@ -232,7 +236,7 @@ export const attentionCoupling: CouplingRules = Object.freeze({
     key: 1,
     value: 2,
     bias: 3,
-    perHead: [5],
+    spread: [5],
     past: [6, 7],
     headsName: 'num_heads',
   }),
@@ -241,6 +245,8 @@ export const attentionCoupling: CouplingRules = Object.freeze({
     key: 1,
     value: 2,
     past: [3, 4],
+    spread: [10],
+    perHead: [11],
     headsName: 'num_heads',
     keyHeadsName: 'kv_num_heads',
   }),

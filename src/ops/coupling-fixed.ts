@@ -23,6 +23,10 @@ export const fixedCoupling: CouplingRules = Object.freeze(
       'it draws random numbers',
       'RandomNormal RandomNormalLike RandomUniform RandomUniformLike',
     ),
+    ...rows(
+      'ONNX Runtime has no CPU kernel for it, so that a cut could not be proved',
+      'com.microsoft:GroupNorm com.microsoft:SkipGroupNorm',
+    ),
     ...rows('it transforms the whole axis', 'DFT STFT MelWeightMatrix Det'),
   ]),
 );
