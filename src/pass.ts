@@ -57,6 +57,8 @@ export interface PassReport {
   readonly skipped: readonly Skip[];
   /** Remarks on the whole, such as 'opset raised from 11 to 21'. */
   readonly notes: readonly string[];
+  /** Remarks that nobody should overlook: commands show them whatever else they show. Absent: none. */
+  readonly warnings?: readonly string[];
   /** What only this pass has to tell, such as the plan of a cut. Plain JSON. */
   readonly details?: unknown;
 }
@@ -88,6 +90,7 @@ export class ReportBuilder {
   readonly changed: Change[] = [];
   readonly skipped: Skip[] = [];
   readonly notes: string[] = [];
+  readonly warnings: string[] = [];
   details: unknown;
 
   change(node: Node, what: string): void {
@@ -105,6 +108,10 @@ export class ReportBuilder {
 
   note(text: string): void {
     this.notes.push(text);
+  }
+
+  warn(text: string): void {
+    this.warnings.push(text);
   }
 }
 
@@ -137,11 +144,17 @@ export async function applyPass<Schema extends z.ZodMiniType>(
     throw new PareError('usage', `${pass.name}: ${z.prettifyError(parsed.error)}`);
   }
   const copy = cloneModel(model);
-  const { changed, skipped, notes, details } = await pass.run(
+  const { changed, skipped, notes, warnings, details } = await pass.run(
     copy,
     parsed.data,
     passContext(context),
   );
-  const report = { pass: pass.name, options: parsed.data, changed, skipped, notes };
-  return { model: copy, report: details === undefined ? report : { ...report, details } };
+  const report: PassReport = {
+    pass: pass.name,
+    options: parsed.data,
+    ...{ changed, skipped, notes },
+    ...(warnings.length > 0 && { warnings }),
+    ...(details !== undefined && { details }),
+  };
+  return { model: copy, report };
 }

@@ -128,7 +128,9 @@ export function makeReceipt(result: OptimizeResult, parts: ReceiptParts): Receip
     skipped: groupSkips(winner.reports),
     notes: [
       ...result.notes,
-      ...winner.reports.flatMap(({ pass, notes }) => notes.map((note) => `${pass}: ${note}`)),
+      ...winner.reports.flatMap(({ pass, notes, warnings = [] }) =>
+        [...warnings, ...notes].map((note) => `${pass}: ${note}`),
+      ),
     ],
   };
 }

@@ -67,9 +67,9 @@ export const structured = definePass({
     reportCut(report, coupling, cut);
     for (const { node, op, reason } of repaired?.left ?? [])
       report.note(`not refitted: ${op} "${node}": ${reason}`);
-    if (!proof) report.note('the cut was not proved (proof is off)');
+    if (!proof) report.warn('the cut was not proved (proof is off)');
     else if (proof.blind)
-      report.note('the proof is blind: what was cut does not show in the outputs');
+      report.warn('the proof is blind: what was cut does not show in the outputs');
     if (!repaired && (options.refit || options.statistics) && cut.size > 0)
       report.note('nothing was repaired: there are no samples');
     const details: PlanDetails = {

@@ -12,7 +12,6 @@ import type { Engine } from '../../engine/engine.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
-import { evaluate } from '../../measure/evaluate.js';
 import type { Evaluation } from '../../measure/evaluation.js';
 import { modelFiles } from '../../node.js';
 import { bordersAs } from '../../optimize/measuring.js';
@@ -23,7 +22,7 @@ import { type CheckpointFile, checkpointFile } from '../checkpoint-file.js';
 import type { CommandContext } from '../command.js';
 import { type finetuneCommandOptions, trainingKeys } from '../commands/finetune.js';
 import { inputFiles, portsOf, requireData, usingData, usingEngine, usingModels } from '../open.js';
-import { qualityTable } from '../quality-table.js';
+import { showQuality } from '../show-measurements.js';
 import { trainingSplit } from '../training-split.js';
 
 type Context = CommandContext<
@@ -94,7 +93,6 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
   output.human(`\n${outcome(result)}`);
   for (const { name, reason } of result.frozen) output.detail(`not trained: "${name}" ${reason}`);
   const evaluations = await evaluateAll(job, dataset, split.evaluate, result.model);
-  if (!evaluations) output.warn('no samples are left to evaluate the result on');
   const files = await modelFiles(result.model, target);
   if (!dryRun) await writeFilesAtomic(files, job.write);
   await store?.discard();
@@ -177,8 +175,6 @@ async function evaluateAll(
   indices: Uint32Array,
   result: Model,
 ): Promise<Evaluation[] | undefined> {
-  if (indices.length === 0) return undefined;
-  const { signal, progress, output } = context;
   const named = [
     ...(teacher ? [{ name: 'original', model: teacher }] : []),
     { name: 'student', model: student },
@@ -191,7 +187,5 @@ async function evaluateAll(
       ...bordersAs(model),
     })),
   );
-  const evaluations = await evaluate(models, dataset, engine, { indices, signal, progress });
-  output.human(`\n${qualityTable(evaluations, output)}`);
-  return evaluations;
+  return showQuality(models, { dataset, indices }, engine, context);
 }

@@ -86,6 +86,8 @@ export async function run(
           output.json({ command: 'optimize', model: args.model, written: null, ...measured });
           return result.failure === 'quality' ? ExitCode.qualityNotMet : ExitCode.budgetNotMet;
         }
+        for (const { warnings = [] } of winner.reports)
+          for (const text of warnings) output.warn(text);
         output.human('');
         output.human(beforeAfterTable(result, settings));
         const written = await modelFiles(winner.model, target);

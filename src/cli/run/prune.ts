@@ -12,7 +12,6 @@ import { type WriteOptions, writeFilesAtomic } from '../../disk/write-file.js';
 import type { Engine } from '../../engine/engine.js';
 import { modelSource } from '../../engine/model-source.js';
 import type { Model } from '../../graph/model.js';
-import { evaluate } from '../../measure/evaluate.js';
 import { type SizeReport, sizeOf } from '../../measure/size.js';
 import { brotliCounter, modelFiles } from '../../node.js';
 import { bordersAs } from '../../optimize/measuring.js';
@@ -22,14 +21,12 @@ import { pruneMethods } from '../../prune/index.js';
 import type { PruneMethodName } from '../../prune/method-names.js';
 import type { PlanDetails } from '../../prune/plan-details.js';
 import { formatBytes } from '../../report/format.js';
-import { latencyCells } from '../../report/measurements.js';
 import { passReportText } from '../../report/pass-report.js';
 import { prunePlanText } from '../../report/prune-plan.js';
 import { type TableOptions, table } from '../../report/table.js';
 import { calibrationSplit } from '../calibration-split.js';
 import type { CommandContext } from '../command.js';
 import { methodFields, type pruneOptions } from '../commands/prune.js';
-import { isSlower, measureSpeed } from '../measured-speed.js';
 import {
   inputFiles,
   portsOf,
@@ -40,7 +37,7 @@ import {
   usingModels,
 } from '../open.js';
 import { ownOptions } from '../own-options.js';
-import { qualityTable } from '../quality-table.js';
+import { showQuality, showSpeed } from '../show-measurements.js';
 
 type Context = CommandContext<z.output<typeof pruneOptions>, { readonly model: string }>;
 
@@ -103,30 +100,16 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
   const report = reports.at(-1)!;
   for (const { notes } of reports.slice(0, -1)) for (const note of notes) output.detail(note);
   output.human(reportText(options.method, report, tableSettings(output)));
-  for (const note of loudNotes(report)) output.warn(note);
+  for (const { warnings = [] } of reports) for (const text of warnings) output.warn(text);
   if (report.changed.length === 0)
     output.warn(`${options.method} applies to nothing in this model`);
   const small = { name: options.method, source: await modelSource(result), ...bordersAs(result) };
   const sizes = { before: await sizesOf(model, options), after: await sizesOf(result, options) };
   output.human(sizeText(sizes, context));
-  const speed = await measureSpeed(original, small, engine, { dataset, seed, signal });
-  if (speed.rows) {
-    const [before, after] = speed.rows.map((row) => latencyCells(row));
-    output.human(`${before![0]} before, ${after![0]} after at one thread: ${after![1]}.`);
-    if (isSlower(speed.rows[1])) output.warn('the result is slower than the original here');
-  } else output.warn(`the speed was not measured: ${speed.reason}`);
+  const speed = await showSpeed([original, small], dataset, engine, context);
   const evaluations =
-    dataset && split!.evaluate.length > 0
-      ? await evaluate([original, small], dataset, engine, {
-          indices: split!.evaluate,
-          signal,
-          progress,
-        })
-      : undefined;
-  if (dataset && !evaluations) output.warn('no samples are left to evaluate the result on');
-  if (evaluations) {
-    output.human(qualityTable(evaluations, output));
-  }
+    dataset &&
+    (await showQuality([original, small], { dataset, indices: split!.evaluate }, engine, context));
   const written = globals.dryRun ? [] : await save(result, target, options.compress, write);
   output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${written.join(', ')}.`);
   output.json({
@@ -145,11 +128,6 @@ function reportText(method: PruneMethodName, report: PassReport, settings: Table
   return method === 'structured'
     ? prunePlanText(report.details as PlanDetails, settings)
     : passReportText([report], settings);
-}
-
-/** What nobody should overlook. */
-function loudNotes({ notes }: PassReport): string[] {
-  return notes.filter((note) => /^(the cut was not proved|the proof is blind)/.test(note));
 }
 
 /** At the quality that files are written with where they are. */

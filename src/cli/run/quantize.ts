@@ -11,7 +11,6 @@ import { writeFilesAtomic } from '../../disk/write-file.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
-import { evaluate } from '../../measure/evaluate.js';
 import { modelFiles } from '../../node.js';
 import { sizeOfSource } from '../../optimize/candidate.js';
 import { bordersAs } from '../../optimize/measuring.js';
@@ -22,13 +21,11 @@ import { calibrate } from '../../quantize/calibrate/calibrate.js';
 import { type CalibrationTable, printCalibration } from '../../quantize/calibrate/table.js';
 import { schemes } from '../../quantize/index.js';
 import { formatBytes } from '../../report/format.js';
-import { latencyCells } from '../../report/measurements.js';
 import { passReportText } from '../../report/pass-report.js';
 import { version } from '../../version.js';
 import { calibrationSplit } from '../calibration-split.js';
 import type { CommandContext } from '../command.js';
 import { type quantizeOptions, schemeFields } from '../commands/quantize.js';
-import { isSlower, measureSpeed } from '../measured-speed.js';
 import {
   bordersOf,
   inputFiles,
@@ -41,22 +38,15 @@ import {
 } from '../open.js';
 import { toJson } from '../output.js';
 import { ownOptions } from '../own-options.js';
-import { qualityTable } from '../quality-table.js';
 import { quantizeRecipe } from '../quantize-recipe.js';
 import { readCalibration } from '../read-calibration.js';
+import { showQuality, showSpeed } from '../show-measurements.js';
 import { checkSearchOptions, searchNodes } from './quantize-search.js';
 
 type Context = CommandContext<z.output<typeof quantizeOptions>, { readonly model: string }>;
 
-export async function run({
-  args,
-  options,
-  globals,
-  cwd,
-  signal,
-  progress,
-  output,
-}: Context): Promise<void> {
+export async function run(command: Context): Promise<void> {
+  const { args, options, globals, cwd, signal, progress, output } = command;
   const { scheme } = options;
   const target = resolve(
     cwd,
@@ -120,34 +110,17 @@ export async function run({
           source: await modelSource(result),
           ...bordersAs(result),
         };
-        const evaluations =
-          dataset && split!.evaluate.length > 0
-            ? await evaluate([original, small], dataset, engine, {
-                indices: split!.evaluate,
-                signal,
-                progress,
-              })
-            : undefined;
-        if (dataset && !evaluations) output.warn('no samples are left to evaluate the result on');
         for (const { notes } of reports) for (const note of notes) output.detail(note);
         const sizes = { before: sizeOfSource(source), after: sizeOfSource(small.source) };
         output.human(passReportText([report], tableSettings(output)));
-        const speed = await measureSpeed(original, small, engine, {
-          dataset,
-          seed: globals.seed,
-          signal,
-        });
+        for (const { warnings = [] } of reports) for (const text of warnings) output.warn(text);
         output.human(`\n${formatBytes(sizes.before)} before, ${formatBytes(sizes.after)} after.`);
-        if (speed.rows) {
-          const [before, after] = speed.rows.map((row) => latencyCells(row));
-          output.human(`${before![0]} before, ${after![0]} after at one thread: ${after![1]}.`);
-          if (isSlower(speed.rows[1])) {
-            output.warn(`the result is slower than the original here; ${slowerAdvice(options)}`);
-          }
-        } else output.warn(`the speed was not measured: ${speed.reason}`);
-        if (evaluations) {
-          output.human(qualityTable(evaluations, output));
-        }
+        const pair = [original, small] as const;
+        const advice = slowerAdvice(options);
+        const speed = await showSpeed(pair, dataset, engine, command, advice);
+        const evaluations =
+          dataset &&
+          (await showQuality(pair, { dataset, indices: split!.evaluate }, engine, command));
         if (report.changed.length === 0) output.warn(`${scheme} applies to no node of this model`);
         const texts = [
           ...extras.calibration.map(
