@@ -10,10 +10,9 @@
  * usage: node bench/simplify.mjs FOLDER [--only NAME,...] [--latency] [--dims JSON]
  * --dims gives inputs the dims that a model wants: '{"state":[2,1,128]}'
  */
-import { readdirSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { eachModel } from '../test/conformance/each-model.mjs';
 
 const dist = new URL(process.env.PARE_DIST ?? '../dist/', import.meta.url);
 const use = (path) => import(new URL(path, dist));
@@ -23,9 +22,7 @@ const { modelSource } = await use('engine/model-source.js');
 const { cloneModel } = await use('graph/clone.js');
 const { Tensor } = await use('onnx/tensor.js');
 const { differenceOf } = await use('graph/equal.js');
-const { loadModel } = await use('load.js');
-const { nodeExternalFiles } = await use('onnx/node-external.js');
-const { nodeFileSource } = await use('onnx/node-file-source.js');
+const { openModel } = await use('node.js');
 const { simplify } = await use('simplify/index.js');
 
 const { positionals, values: flags } = parseArgs({
@@ -51,56 +48,41 @@ console.log(
 console.log('|---|--:|--:|---|--:|--:|--:|--:|--:|');
 const remarks = [];
 let failed = false;
-const wanted = flags.only?.split(',');
-for (const file of readdirSync(folder)
-  .filter((name) => name.endsWith('.onnx'))
-  .sort()) {
-  const name = basename(file, '.onnx');
-  if (wanted && !wanted.includes(name)) continue;
-  try {
-    await measure(join(folder, file), name);
-  } catch (error) {
-    failed = true;
+const crashed = await eachModel(openModel, folder, flags.only, {
+  visit: measure,
+  onError(error, name) {
     remarks.push(`${name}: ${error.message}`);
     console.log(`| ${name} | failed | | | | | | | |`);
-  }
-}
+  },
+});
 await engine.close();
 for (const remark of remarks) console.log(`\n${remark}`);
-process.exitCode = failed ? 1 : 0;
+process.exitCode = failed || crashed ? 1 : 0;
 
-async function measure(path, name) {
-  const source = await nodeFileSource(path);
-  const external = nodeExternalFiles(path);
-  try {
-    const model = await loadModel(source, external.files);
-    const start = performance.now();
-    const { model: simple, report } = await simplify(model, {}, { engine });
-    const ms = performance.now() - start;
-    const { model: twice } = await simplify(simple, {}, { engine });
-    const difference = await differenceOf(simple, twice);
-    if (difference) {
-      failed = true;
-      remarks.push(`${name}: a second run changes ${difference}`);
-    }
-    const error = await compare(model, simple, name);
-    if (!(error < limit)) failed = true;
-    const control = await controlOf(model, simple);
-    console.log(
-      `| ${name} | ${report.nodesBefore} | ${report.nodesAfter} | ${changedOperators(model, simple)} ` +
-        `| ${megabytes(model)} | ${megabytes(simple)} | ${error.toExponential(1)} | ${control} | ${ms.toFixed(0)} |`,
-    );
-    for (const { node, op, reason } of report.skipped) {
-      if (process.env.VERBOSE) remarks.push(`${name}: ${op} ${node} stays: ${reason}`);
-    }
-    for (const note of report.notes.filter((text) => !text.startsWith('removed '))) {
-      remarks.push(`${name}: ${note}`);
-    }
-    if (flags.latency) await compareLatency(model, simple, name);
-  } finally {
-    await source.close();
-    await external.close();
+async function measure(model, name) {
+  const start = performance.now();
+  const { model: simple, report } = await simplify(model, {}, { engine });
+  const ms = performance.now() - start;
+  const { model: twice } = await simplify(simple, {}, { engine });
+  const difference = await differenceOf(simple, twice);
+  if (difference) {
+    failed = true;
+    remarks.push(`${name}: a second run changes ${difference}`);
   }
+  const error = await compare(model, simple, name);
+  if (!(error < limit)) failed = true;
+  const control = await controlOf(model, simple);
+  console.log(
+    `| ${name} | ${report.nodesBefore} | ${report.nodesAfter} | ${changedOperators(model, simple)} ` +
+      `| ${megabytes(model)} | ${megabytes(simple)} | ${error.toExponential(1)} | ${control} | ${ms.toFixed(0)} |`,
+  );
+  for (const { node, op, reason } of report.skipped) {
+    if (process.env.VERBOSE) remarks.push(`${name}: ${op} ${node} stays: ${reason}`);
+  }
+  for (const note of report.notes.filter((text) => !text.startsWith('removed '))) {
+    remarks.push(`${name}: ${note}`);
+  }
+  if (flags.latency) await compareLatency(model, simple, name);
 }
 
 /** The error of a real difference; '' for a model without float weights that matter. */

@@ -10,50 +10,26 @@
  * table of counts and every failure by name; exit code 1 when there is one. Where the runtime's
  * result of the original is itself outside the tolerance, that result must be reproduced.
  */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
-import { createValueReader, difference } from './case-values.mjs';
+import { matchingCases, openBackend, readCase, usingCases } from './backend-folder.mjs';
+import { difference } from './case-values.mjs';
 import { runCase } from './run-case.mjs';
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    targets: { type: 'string', default: '21,26' },
-    filter: { type: 'string', default: '' },
-    verbose: { type: 'boolean', default: false },
-    dist: { type: 'string', default: join(import.meta.dirname, '../../dist') },
-  },
-});
-const folder = positionals[0];
-if (!folder) {
-  console.error('usage: node test/conformance/backend-cases.mjs FOLDER [--targets 21,26]');
-  process.exit(2);
-}
-
-const load = (path) => import(pathToFileURL(join(options.dist, path)).href);
-const pare = Object.assign(
-  {},
-  ...(await Promise.all(
-    [
-      'engine/host-tensor.js',
-      'engine/node.js',
-      'graph/clone.js',
-      'graph/opset/upgrade.js',
-      'graph/value-type.js',
-      'load.js',
-      'onnx/byte-source.js',
-      'onnx/data-type.js',
-      'onnx/schema/onnx_pb.js',
-      'onnx/tensor-proto.js',
-      'onnx/tensor.js',
-      'pass.js',
-      'simplify/index.js',
-    ].map(load),
-  )),
+const { options, folder, pare } = await openBackend(
+  '[--targets 21,26]',
+  { targets: { type: 'string', default: '21,26' }, filter: { type: 'string', default: '' } },
+  [
+    'engine/host-tensor.js',
+    'engine/node.js',
+    'graph/clone.js',
+    'graph/opset/upgrade.js',
+    'graph/value-type.js',
+    'onnx/data-type.js',
+    'onnx/tensor.js',
+    'pass.js',
+    'simplify/index.js',
+  ],
 );
 
 /** The ways a model goes before it is run: names and the passes that they apply. */
@@ -71,23 +47,6 @@ function stagesOf(engine) {
       async (model) => upgrade(target)(await simplify(model)),
     ]),
   ];
-}
-
-const readValue = createValueReader(pare);
-
-/** A plain array: a Buffer would share its memory when it is sliced. */
-const readBytes = (file) => new Uint8Array(readFileSync(file));
-
-async function readCase(path) {
-  const model = await pare.loadModel(pare.bytesSource(readBytes(join(path, 'model.onnx'))));
-  const data = join(path, 'test_data_set_0');
-  const read = (kind, ports) =>
-    ports.flatMap((port, at) => {
-      const file = join(data, `${kind}_${at}.pb`);
-      return existsSync(file) ? [readValue(readBytes(file), port.type)] : [];
-    });
-  const inputs = model.graph.inputs.filter((input) => !input.initializer);
-  return { model, inputs: read('input', inputs), outputs: read('output', model.graph.outputs) };
 }
 
 /** Says that the runtime lacks an operator in a version, whatever the model does. */
@@ -126,7 +85,9 @@ async function runAll(root, names) {
       lists.outOfScope.push([name, 'the folder has no such case']);
       continue;
     }
-    const testCase = await readCase(path);
+    const { model, ...data } = await readCase(pare, path);
+    const given = (values) => values.filter((value) => value !== undefined);
+    const testCase = { model, inputs: given(data.inputs), outputs: given(data.outputs) };
     let reference;
     for (const [stage, apply] of stages) {
       const { results, reason } = await runStage(engine, apply, testCase, reference);
@@ -153,20 +114,8 @@ async function runAll(root, names) {
   return { counts, ...lists };
 }
 
-const archive = join(folder, 'onnx-backend-node.tar.gz');
-const temporary = existsSync(join(folder, 'node'))
-  ? undefined
-  : mkdtempSync(join(tmpdir(), 'pare-'));
-try {
-  if (temporary) execFileSync('tar', ['xzf', archive, '-C', temporary]);
-  const root = temporary ?? folder;
-  const statusFile = join(folder, 'onnx-backend-node.status.json');
-  const status = existsSync(statusFile)
-    ? JSON.parse(readFileSync(statusFile, 'utf8'))
-    : Object.fromEntries(readdirSync(join(root, 'node')).map((name) => [`node/${name}`, 'match']));
-  const names = Object.keys(status).filter(
-    (name) => status[name] === 'match' && name.includes(options.filter),
-  );
+await usingCases(folder, async (root) => {
+  const names = matchingCases(folder, root, options.filter);
   const { counts, failures, missing, outOfScope, imprecise } = await runAll(root, names);
   console.log(`${names.length} cases that the runtime reproduces\n`);
   const print = (...cells) =>
@@ -185,6 +134,4 @@ try {
   list('no kernel in the runtime', missing);
   list('FAILED', failures);
   process.exitCode = failures.length > 0 ? 1 : 0;
-} finally {
-  if (temporary) rmSync(temporary, { recursive: true });
-}
+});

@@ -13,10 +13,10 @@
  * the closest counts. Prints the error relative to the difference, and the number of nodes before
  * and after. Exit code 1 when an error is above 2 %.
  */
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { eachModel } from './each-model.mjs';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -179,27 +179,19 @@ async function checkModel(engine, model) {
 }
 
 const engine = await pare.createNodeEngine({ threads: 2 });
-const only = options.only.split(',').filter(Boolean);
-const files = readdirSync(folder).filter(
-  (file) => file.endsWith('.onnx') && (only.length === 0 || only.includes(file.slice(0, -5))),
-);
 const show = (...cells) =>
   console.log(
     cells.map((cell, at) => String(cell)[at ? 'padStart' : 'padEnd'](at ? 11 : 26)).join(''),
   );
 show('model', 'params', 'nodes', 'with grad', 'build ms', 'all', 'one tensor', 'unreached');
-let failed = 0;
-for (const file of files) {
-  try {
-    const { model, close } = await pare.openModel(join(folder, file));
-    const row = await checkModel(engine, model).finally(close);
-    if (row.skip) {
-      show(file, 'too large', row.skip);
-      continue;
-    }
-    if (!(Math.max(row.all, row.worst) <= limit)) failed++;
+let failed = false;
+const crashed = await eachModel(pare.openModel, folder, options.only, {
+  async visit(model, name) {
+    const row = await checkModel(engine, model);
+    if (row.skip) return show(name, 'too large', row.skip);
+    if (!(Math.max(row.all, row.worst) <= limit)) failed = true;
     show(
-      file.slice(0, -5),
+      name,
       row.params,
       row.before,
       row.after,
@@ -209,10 +201,8 @@ for (const file of files) {
       row.unreached,
       row.worst > limit ? row.name : '',
     );
-  } catch (error) {
-    failed++;
-    console.log(`FAILED ${file}: ${String(error.message).slice(0, 700)}`);
-  }
-}
+  },
+  onError: (error, name) => console.log(`FAILED ${name}: ${String(error.message).slice(0, 700)}`),
+});
 await engine.close();
-process.exitCode = failed > 0 ? 1 : 0;
+process.exitCode = failed || crashed ? 1 : 0;

@@ -12,61 +12,31 @@
  * table by operator, what is not differentiable with the reason, and every failure; exit code 1
  * when there is one.
  */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
-import { createValueReader } from './case-values.mjs';
+import { matchingCases, openBackend, readCase, usingCases } from './backend-folder.mjs';
 import { asFloat, hostTensorOf, jittered } from './gradient-values.mjs';
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
+const { options, folder, pare } = await openBackend(
+  '[--filter TEXT]',
+  {
     filter: { type: 'string', default: '' },
-    verbose: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     'no-double': { type: 'boolean', default: false },
-    dist: { type: 'string', default: join(import.meta.dirname, '../../dist') },
   },
-});
-const folder = positionals[0];
-if (!folder) {
-  console.error('usage: node test/conformance/gradients.mjs FOLDER [--filter TEXT]');
-  process.exit(2);
-}
-
-const load = (path) => import(pathToFileURL(join(options.dist, path)).href);
-const modules = [
-  'engine/host-tensor.js',
-  'engine/model-source.js',
-  'engine/node.js',
-  'graph/clone.js',
-  'graph/value-type.js',
-  'load.js',
-  'onnx/byte-source.js',
-  'onnx/data-type.js',
-  'onnx/schema/onnx_pb.js',
-  'onnx/tensor-proto.js',
-  'onnx/tensor.js',
-  'ops/gradient/index.js',
-  'testing/node-gradients.js',
-  'train/differentiate.js',
-];
-const pare = Object.assign({}, ...(await Promise.all(modules.map(load))));
-const readValue = createValueReader(pare);
-const readBytes = (file) => new Uint8Array(readFileSync(file));
-
-async function readCase(path) {
-  const model = await pare.loadModel(pare.bytesSource(readBytes(join(path, 'model.onnx'))));
-  const inputs = model.graph.inputs.filter((input) => !input.initializer);
-  const values = inputs.map((port, at) => {
-    const file = join(path, 'test_data_set_0', `input_${at}.pb`);
-    return existsSync(file) ? readValue(readBytes(file), port.type) : undefined;
-  });
-  return { model, inputs: inputs.map(({ name }, at) => ({ name, value: values[at] })) };
-}
+  [
+    'engine/host-tensor.js',
+    'engine/model-source.js',
+    'engine/node.js',
+    'graph/clone.js',
+    'graph/value-type.js',
+    'onnx/data-type.js',
+    'onnx/tensor.js',
+    'ops/gradient/index.js',
+    'testing/node-gradients.js',
+    'train/differentiate.js',
+  ],
+);
 
 /** Whether integer inputs are constants, dims symbolic, scatter allowed. */
 const variants = [
@@ -77,13 +47,14 @@ const variants = [
 ];
 
 /** The case as a model and feeds in one float type, or undefined where the runtime has no kernel. */
-async function variantOf(engine, { model, inputs }, type, { constants, symbolic }) {
+async function variantOf(engine, { model, ports, inputs }, type, { constants, symbolic }) {
   const copy = pare.cloneModel(model);
   const { graph } = copy;
   const feeds = {};
   const wanted = [];
   asFloat(pare, copy, type);
-  for (const { name, value } of inputs) {
+  for (const [at, { name }] of ports.entries()) {
+    const value = inputs[at];
     if (!value?.tensor) return { reason: 'an input is no tensor' };
     const port = graph.value(name);
     const isFloat = pare.dataTypes[value.tensor.dataType].kind === 'float';
@@ -179,7 +150,7 @@ async function run(root, names) {
       refused.set(about, [...(refused.get(about) ?? []), name]);
       continue;
     }
-    const testCase = await readCase(path);
+    const testCase = await readCase(pare, path);
     const ops = [...new Set([...testCase.model.graph.nodes].map(({ op }) => op))];
     const key = ops.length === 1 ? ops[0] : 'several (expanded)';
     const blocker = ops.length === 1 && pare.gradientOf(ops[0]);
@@ -220,17 +191,8 @@ async function run(root, names) {
   return { rows, refused, failures, skipped };
 }
 
-const archive = join(folder, 'onnx-backend-node.tar.gz');
-const temporary = existsSync(join(folder, 'node'))
-  ? undefined
-  : mkdtempSync(join(tmpdir(), 'pare-'));
-try {
-  if (temporary) execFileSync('tar', ['xzf', archive, '-C', temporary]);
-  const root = temporary ?? folder;
-  const status = JSON.parse(readFileSync(join(folder, 'onnx-backend-node.status.json'), 'utf8'));
-  const names = Object.keys(status).filter(
-    (name) => status[name] === 'match' && name.includes(options.filter),
-  );
+await usingCases(folder, async (root) => {
+  const names = matchingCases(folder, root, options.filter);
   const { rows, refused, failures, skipped } = await run(root, names);
   const show = (...cells) =>
     console.log(
@@ -252,6 +214,4 @@ try {
   if (options.list) for (const each of skipped) console.log(`  ${each}`);
   for (const failure of failures) console.log(`FAILED ${failure}`);
   process.exitCode = failures.length > 0 ? 1 : 0;
-} finally {
-  if (temporary) rmSync(temporary, { recursive: true });
-}
+});

@@ -10,16 +10,13 @@
  *   [--only NAME,...] [--ratios 0.25,0.5] [--norms none|exact|all] [--split auto|heads|head-dim]
  *   [--dims JSON] [--lowest] [--frozen] [--trained]
  */
-import { readdirSync } from 'node:fs';
-import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { eachModel } from './each-model.mjs';
 
 const dist = new URL(process.env.PARE_DIST ?? '../../dist/', import.meta.url);
 const use = (path) => import(new URL(path, dist));
 const { createNodeEngine } = await use('engine/node.js');
-const { loadModel } = await use('load.js');
-const { nodeExternalFiles } = await use('onnx/node-external.js');
-const { nodeFileSource } = await use('onnx/node-file-source.js');
+const { openModel } = await use('node.js');
 const { Tensor } = await use('onnx/tensor.js');
 const { createRandom, permutation } = await use('random.js');
 const { analyzeCoupling } = await use('prune/analyze-coupling.js');
@@ -55,82 +52,67 @@ console.log(
 console.log('|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|');
 const remarks = [];
 let failed = false;
-const wanted = flags.only?.split(',');
-for (const file of readdirSync(folder)
-  .filter((name) => name.endsWith('.onnx'))
-  .sort()) {
-  const name = basename(file, '.onnx');
-  if (wanted && !wanted.includes(name)) continue;
-  try {
-    await check(join(folder, file), name);
-  } catch (error) {
-    failed = true;
+const crashed = await eachModel(openModel, folder, flags.only, {
+  visit: check,
+  onError(error, name) {
     console.log(`| ${name} | failed: ${error.message.slice(0, 300)} |`);
     if (!error.code || process.env.STACK) console.log(error.stack);
-  }
-}
+  },
+});
 await engine.close();
 for (const remark of remarks) console.log(remark);
-process.exitCode = failed ? 1 : 0;
+process.exitCode = failed || crashed ? 1 : 0;
 
-async function check(path, name) {
-  const source = await nodeFileSource(path);
-  const external = nodeExternalFiles(path);
-  try {
-    const loaded = await loadModel(source, external.files);
-    const { model } = await simplify(loaded, { unshare: true }, { engine });
-    if (!flags.trained) await enliven(model);
-    let start = performance.now();
-    const options = { norms: flags.norms, split: flags.split, dims };
-    const coupling = await analyzeCoupling(model, options, { engine });
-    const analysisS = (performance.now() - start) / 1000;
-    const { families, frozen } = coupling;
-    const units = families.reduce((sum, family) => sum + family.units, 0);
-    for (const ratio of ratios) {
-      const cut = new Map();
-      families.forEach((family, k) => {
-        const order = flags.lowest
-          ? [...Array(family.units).keys()]
-          : [...permutation(family.units, k)];
-        cut.set(family.id, new Set(order.slice(0, Math.floor(family.units * ratio))));
-      });
-      start = performance.now();
-      const smaller = await cutModel(coupling, cut);
-      const cutS = (performance.now() - start) / 1000;
-      start = performance.now();
-      const proof = await proveCut(coupling, cut, smaller, { dims }, { engine });
-      const proofS = (performance.now() - start) / 1000;
-      const nothing = families.every(({ id }) => cut.get(id).size === 0);
-      if (!proof.holds || (proof.blind && !nothing)) failed = true;
-      const noise = proof.noise === undefined ? '' : ` (rounding ${proof.noise.toExponential(1)})`;
-      const verdict = nothing
-        ? ' (nothing cut)'
-        : !proof.holds
-          ? ' **WRONG**'
-          : proof.blind
-            ? ' **blind**'
-            : noise;
-      const coupled = families.filter(({ norms }) => norms.length > 0).length;
-      console.log(
-        `| ${name} | ${ratio * 100}% | ${[...model.graph.nodes].length} | ${families.length} | ${coupled} | ${units} | ${millions(model)} | ${millions(smaller)} | ${proof.effect.toExponential(0)} | ${proof.relativeError.toExponential(1)}${verdict} | ${analysisS.toFixed(2)} | ${cutS.toFixed(2)} | ${proofS.toFixed(2)} |`,
+async function check(loaded, name) {
+  const { model } = await simplify(loaded, { unshare: true }, { engine });
+  if (!flags.trained) await enliven(model);
+  let start = performance.now();
+  const options = { norms: flags.norms, split: flags.split, dims };
+  const coupling = await analyzeCoupling(model, options, { engine });
+  const analysisS = (performance.now() - start) / 1000;
+  const { families, frozen } = coupling;
+  const units = families.reduce((sum, family) => sum + family.units, 0);
+  for (const ratio of ratios) {
+    const cut = new Map();
+    families.forEach((family, k) => {
+      const order = flags.lowest
+        ? [...Array(family.units).keys()]
+        : [...permutation(family.units, k)];
+      cut.set(family.id, new Set(order.slice(0, Math.floor(family.units * ratio))));
+    });
+    start = performance.now();
+    const smaller = await cutModel(coupling, cut);
+    const cutS = (performance.now() - start) / 1000;
+    start = performance.now();
+    const proof = await proveCut(coupling, cut, smaller, { dims }, { engine });
+    const proofS = (performance.now() - start) / 1000;
+    const nothing = families.every(({ id }) => cut.get(id).size === 0);
+    if (!proof.holds || (proof.blind && !nothing)) failed = true;
+    const noise = proof.noise === undefined ? '' : ` (rounding ${proof.noise.toExponential(1)})`;
+    const verdict = nothing
+      ? ' (nothing cut)'
+      : !proof.holds
+        ? ' **WRONG**'
+        : proof.blind
+          ? ' **blind**'
+          : noise;
+    const coupled = families.filter(({ norms }) => norms.length > 0).length;
+    console.log(
+      `| ${name} | ${ratio * 100}% | ${[...model.graph.nodes].length} | ${families.length} | ${coupled} | ${units} | ${millions(model)} | ${millions(smaller)} | ${proof.effect.toExponential(0)} | ${proof.relativeError.toExponential(1)}${verdict} | ${analysisS.toFixed(2)} | ${cutS.toFixed(2)} | ${proofS.toFixed(2)} |`,
+    );
+  }
+  if (flags.frozen && frozen.length > 0) {
+    const byReason = new Map();
+    for (const { by, reason, node } of frozen) {
+      const key = by === node ? reason : `${by}: ${reason}`;
+      byReason.set(key, [...(byReason.get(key) ?? []), node]);
+    }
+    remarks.push(`\n${name}: ${frozen.length} widths are fixed`);
+    for (const [reason, nodes] of byReason) {
+      remarks.push(
+        `  ${reason}: ${nodes.slice(0, 3).join(', ')}${nodes.length > 3 ? ` and ${nodes.length - 3} more` : ''}`,
       );
     }
-    if (flags.frozen && frozen.length > 0) {
-      const byReason = new Map();
-      for (const { by, reason, node } of frozen) {
-        const key = by === node ? reason : `${by}: ${reason}`;
-        byReason.set(key, [...(byReason.get(key) ?? []), node]);
-      }
-      remarks.push(`\n${name}: ${frozen.length} widths are fixed`);
-      for (const [reason, nodes] of byReason) {
-        remarks.push(
-          `  ${reason}: ${nodes.slice(0, 3).join(', ')}${nodes.length > 3 ? ` and ${nodes.length - 3} more` : ''}`,
-        );
-      }
-    }
-  } finally {
-    await source.close?.();
-    await external.close?.();
   }
 }
 

@@ -9,39 +9,11 @@
  * written out in others ("_expanded") has the same tensors and is computed by the kernel too.
  * Prints counts and every failure; exit code 1 when there is one or when no case was found.
  */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
-import { createValueReader } from './case-values.mjs';
+import { openBackend, readCase, usingCases } from './backend-folder.mjs';
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    verbose: { type: 'boolean', default: false },
-    dist: { type: 'string', default: join(import.meta.dirname, '../../dist') },
-  },
-});
-const folder = positionals[0];
-if (!folder) {
-  console.error('usage: node test/conformance/quantize-cases.mjs FOLDER [--verbose]');
-  process.exit(2);
-}
-
-const modules = [
-  'load.js',
-  'onnx/byte-source.js',
-  'onnx/schema/onnx_pb.js',
-  'onnx/tensor-proto.js',
-];
-const load = (path) => import(pathToFileURL(join(options.dist, path)).href);
-const pare = Object.assign(
-  {},
-  ...(await Promise.all([...modules, 'quantize/kernels.js'].map(load))),
-);
-const readValue = createValueReader(pare);
+const { options, folder, pare } = await openBackend('[--verbose]', {}, ['quantize/kernels.js']);
 
 const integers = ['int8', 'uint8', 'int16', 'uint16', 'int4', 'uint4', 'int32'];
 
@@ -137,15 +109,9 @@ function difference(actual, expected) {
 }
 
 async function runCase(path, kernel) {
-  const read = (file) => new Uint8Array(readFileSync(join(path, file)));
-  const model = await pare.loadModel(pare.bytesSource(read('model.onnx')));
-  const tensors = (kind, ports) =>
-    ports.flatMap((port, at) => {
-      const file = `test_data_set_0/${kind}_${at}.pb`;
-      return existsSync(join(path, file)) ? [readValue(read(file), port.type).tensor] : [];
-    });
-  const inputs = tensors('input', model.graph.inputs);
-  const outputs = tensors('output', model.graph.outputs);
+  const { model, ...data } = await readCase(pare, path);
+  const tensors = (values) => values.flatMap((value) => (value ? [value.tensor] : []));
+  const [inputs, outputs] = [tensors(data.inputs), tensors(data.outputs)];
   const node = [...model.graph.nodes].find((each) => each.opType.toLowerCase() === kernel);
   // What is written out carries no attributes any more; those cases have the defaults.
   const attribute = (name, absent) => (node?.has(name) ? node.int(name) : absent);
@@ -157,14 +123,8 @@ async function runCase(path, kernel) {
   return outputs.length === 0 ? 'the case has no outputs' : undefined;
 }
 
-const temporary = existsSync(join(folder, 'node'))
-  ? undefined
-  : mkdtempSync(join(tmpdir(), 'pare-'));
-try {
-  if (temporary) {
-    execFileSync('tar', ['xzf', join(folder, 'onnx-backend-node.tar.gz'), '-C', temporary]);
-  }
-  const root = join(temporary ?? folder, 'node');
+await usingCases(folder, async (unpacked) => {
+  const root = join(unpacked, 'node');
   const failures = [];
   const outOfScope = [];
   let passed = 0;
@@ -185,6 +145,4 @@ try {
   for (const row of failures) console.log(`FAILED: ${row.join(': ')}`);
   console.log(`passed ${passed}, out of scope ${outOfScope.length}, failed ${failures.length}`);
   process.exitCode = failures.length > 0 || passed === 0 ? 1 : 0;
-} finally {
-  if (temporary) rmSync(temporary, { recursive: true });
-}
+});
