@@ -73,7 +73,8 @@ export interface EngineSession {
   readonly outputs: readonly PortInfo[];
   /**
    * Runs once. `fetches` names the outputs to return; default all of them. The feeds are copied
-   * before the call returns: the caller may overwrite them while the run is pending.
+   * before the call returns: the caller may overwrite them while the run is pending. The results
+   * are the caller's too, see free-tensors.ts for large ones.
    */
   run(
     feeds: Feeds,

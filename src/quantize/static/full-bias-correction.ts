@@ -10,6 +10,7 @@
  * measured in one pass over the samples, and each pass runs only what leads to them.
  */
 import type { EngineSession, Feeds, HostTensor, ModelSource } from '../../engine/engine.js';
+import { freeTensors } from '../../engine/free-tensors.js';
 import { float32Of } from '../../engine/host-tensor.js';
 import { modelSource } from '../../engine/model-source.js';
 import { throwIfAborted } from '../../errors.js';
@@ -104,6 +105,8 @@ async function levelErrors(
       for (const [at, layer] of level.entries()) {
         errors[at]!.add(layer, expected[goals[at]!]!, found[names[at]!]!);
       }
+      freeTensors(expected);
+      freeTensors(found);
     }
   } finally {
     for (const session of sessions) await session.release();
