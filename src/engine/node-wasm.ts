@@ -2,34 +2,15 @@
  * The engine over onnxruntime-web in Node: the WASM kernels that browsers run, for measuring and
  * checking what is made for them. Not a way to run models fast in Node: the native kernels of
  * node.ts are 3 to 5 times faster. The runtime lives in a worker thread, as there.
- *
- * The number of threads is fixed when the WASM module starts, so there is one worker per number,
- * started when a session first asks for it.
  */
-
-import { PareError } from '../errors.js';
-import type {
-  Engine,
-  Feeds,
-  ModelSource,
-  PeakMemory,
-  ProfileRow,
-  SessionOptions,
-  Target,
-} from './engine.js';
+import type { Engine, Feeds, ModelSource, PeakMemory, SessionOptions } from './engine.js';
 import { readModel } from './node/model-files.js';
 import { measurePeakMemory } from './node/peak-memory.js';
 import { WorkerHost } from './node/worker-host.js';
-import type { Channel } from './remote/channel.js';
-import { readTrace } from './remote/profile.js';
-import type { WireSessionOptions } from './remote/protocol.js';
-import {
-  checkThreads,
-  commonOptions,
-  type OpenModel,
-  RemoteEngine,
-} from './remote/remote-engine.js';
+import { maxWasmModelBytes } from './remote/model-in-memory.js';
+import { checkThreads, type OpenModel } from './remote/remote-engine.js';
 import { toWire } from './remote/remote-session.js';
+import { maxWasmThreads, WasmEngine } from './remote/wasm-engine.js';
 
 export interface WasmEngineOptions {
   /**
@@ -53,47 +34,14 @@ export interface WasmEngineOptions {
  */
 export async function createWasmEngine(options: WasmEngineOptions = {}): Promise<Engine> {
   const threads = options.threads ?? 1;
-  checkThreads(threads, maxThreads);
-  return new WasmEngine(await WorkerHost.start({ runtime, threads }), threads);
+  checkThreads(threads, maxWasmThreads);
+  return new NodeWasmEngine(await startWorker(threads), threads, startWorker);
 }
 
 const runtime = 'onnxruntime-web';
-/** Each is a worker of its own, started together with the module. */
-const maxThreads = 64;
-/**
- * The heap ends at 4 GiB, and while a session is made it holds the file, the weights read from it
- * and their packed form: 1 GB of MatMul weights loads, 1.5 GB is an error of the runtime.
- */
-const maxModelBytes = 2 ** 31 - 1;
+const startWorker = (threads: number) => WorkerHost.start({ runtime, threads });
 
-class WasmEngine extends RemoteEngine {
-  readonly name = runtime;
-  readonly target: Target = 'wasm';
-  readonly #hosts = new Map<number, Promise<WorkerHost>>();
-  #closed = false;
-
-  constructor(host: WorkerHost, threads: number) {
-    super(host.version, threads);
-    this.#hosts.set(threads, Promise.resolve(host));
-  }
-
-  /** The WASM build has no files; its profiler prints the trace. */
-  async profile(
-    model: ModelSource,
-    feeds: Feeds,
-    options: SessionOptions & { readonly runs?: number } = {},
-  ): Promise<ProfileRow[]> {
-    const { printed, rounds } = await this.runProfiled(model, feeds, options, {});
-    return readTrace(printed, rounds);
-  }
-
-  /** Always throws `unsupported`. */
-  async optimized(): Promise<Uint8Array> {
-    throw new PareError('unsupported', 'optimized: the WASM build cannot write its graph', {
-      hint: 'it has no file system; profile() lists the operators that ran, fused ones included',
-    });
-  }
-
+class NodeWasmEngine extends WasmEngine {
   async peakMemory(
     model: ModelSource,
     feeds: Feeds,
@@ -113,36 +61,7 @@ class WasmEngine extends RemoteEngine {
     });
   }
 
-  protected async channelFor(threads: number): Promise<Channel> {
-    let host = this.#hosts.get(threads);
-    if (host === undefined) {
-      if (this.#closed) {
-        throw new PareError('engine', 'create session: the engine is closed', {
-          hint: 'create another engine',
-        });
-      }
-      host = WorkerHost.start({ runtime, threads });
-      this.#hosts.set(threads, host);
-      host.catch(() => this.#hosts.delete(threads));
-    }
-    return await host;
-  }
-
-  protected async closeChannels(): Promise<void> {
-    this.#closed = true;
-    const started = await Promise.allSettled(this.#hosts.values());
-    await Promise.all(
-      started.map((host) => (host.status === 'fulfilled' ? host.value.close() : undefined)),
-    );
-  }
-
   protected openModel(model: ModelSource): Promise<OpenModel> {
-    return readModel(model, maxModelBytes);
-  }
-
-  protected sessionOptions(options: SessionOptions): WireSessionOptions {
-    const threads = options.threads ?? this.threads;
-    checkThreads(threads, maxThreads);
-    return { ...commonOptions(options, threads), executionProviders: ['wasm'] };
+    return readModel(model, maxWasmModelBytes);
   }
 }

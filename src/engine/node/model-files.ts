@@ -11,6 +11,13 @@ import { externalLocations } from '../../onnx/external.js';
 import { nodeExternalFiles } from '../../onnx/node-external.js';
 import { nodeFileSource } from '../../onnx/node-file-source.js';
 import type { ModelSource } from '../engine.js';
+import {
+  byteLimit,
+  bytesInMemory,
+  type ExternalBytes,
+  modelInMemory,
+  openBytes,
+} from '../remote/model-in-memory.js';
 import type { OpenModel } from '../remote/remote-engine.js';
 import { createTempFolder } from './temp-files.js';
 
@@ -23,13 +30,8 @@ export async function openModel(source: ModelSource): Promise<OpenModel> {
     await checkFile(source.path);
     return { model: source, options: {}, transfer: [], dispose: undefined };
   }
-  const external = [...(source.externalData ?? [])];
-  const total = sumOf(source.parts) + sumOf(external.flatMap(([, parts]) => parts));
-  if (total > maxBytesInMemory) return await writeModel(source);
-  return inMemory(
-    concat(source.parts),
-    external.map(([path, parts]) => ({ path, data: concat(parts) })),
-  );
+  if (bytesInMemory(source) > maxBytesInMemory) return await writeModel(source);
+  return modelInMemory(source);
 }
 
 /**
@@ -37,28 +39,9 @@ export async function openModel(source: ModelSource): Promise<OpenModel> {
  * Throws `unsupported` above `maxBytes`, before anything that large is read.
  */
 export async function readModel(source: ModelSource, maxBytes: number): Promise<OpenModel> {
-  let total = 0;
-  const count = (bytes: number) => {
-    total += bytes;
-    if (total <= maxBytes) return;
-    throw new PareError(
-      'unsupported',
-      `create session: the model has ${total} bytes or more, WASM loads up to ${maxBytes}`,
-      {
-        file: 'path' in source ? source.path : undefined,
-        hint: 'its memory ends at 4 GiB, and a model is in it twice while it loads; use the target node',
-      },
-    );
-  };
-  if (!('path' in source)) {
-    const external = [...(source.externalData ?? [])];
-    for (const parts of [source.parts, ...external.map(([, each]) => each)]) count(sumOf(parts));
-    return inMemory(
-      concat(source.parts),
-      external.map(([path, parts]) => ({ path, data: concat(parts) })),
-    );
-  }
+  if (!('path' in source)) return modelInMemory(source, maxBytes);
   await checkFile(source.path);
+  const count = byteLimit(maxBytes, source.path);
   const readCounted = async (path: string) => {
     const file = await nodeFileSource(path);
     try {
@@ -73,7 +56,7 @@ export async function readModel(source: ModelSource, maxBytes: number): Promise<
   for (const { location, file } of await externalPaths(source.path, bytes)) {
     externalData.push({ path: location, data: await readCounted(file) });
   }
-  return inMemory(bytes, externalData);
+  return openBytes(bytes, externalData);
 }
 
 /** The external data files that a model names, each by its location and where it really lies. */
@@ -92,23 +75,6 @@ export async function externalPaths(
   } finally {
     await external.close();
   }
-}
-
-interface ExternalBytes {
-  readonly path: string;
-  readonly data: Uint8Array;
-}
-
-function inMemory(bytes: Uint8Array, externalData: readonly ExternalBytes[]): OpenModel {
-  return {
-    model: { bytes },
-    options: externalData.length > 0 ? { externalData } : {},
-    // All of them were made here, each with a buffer of its own.
-    transfer: [bytes, ...externalData.map(({ data }) => data)].map(
-      ({ buffer }) => buffer as ArrayBuffer,
-    ),
-    dispose: undefined,
-  };
 }
 
 /** Writes the model and its external data to a temporary folder. The caller removes it. */
@@ -133,18 +99,4 @@ export async function checkFile(path: string): Promise<void> {
   if (!info.isFile()) {
     throw new PareError('io', 'create session: not a file', { file: path });
   }
-}
-
-function sumOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, part) => sum + part.byteLength, 0);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(sumOf(parts));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.byteLength;
-  }
-  return bytes;
 }

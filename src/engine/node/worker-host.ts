@@ -1,12 +1,13 @@
 /**
- * The main thread's end of the worker: starts it, sends one request at a time, and sees to it
- * that neither an idle worker keeps the process alive nor an ending process tears down a run.
+ * The main thread's end of the worker: starts it, and sees to it that neither an idle worker
+ * keeps the process alive nor an ending process tears down a run.
  * Knows the protocol and nothing of models or tensors.
  */
 import { Worker } from 'node:worker_threads';
-import { messageOf, PareError, throwIfAborted } from '../../errors.js';
+import { messageOf, PareError } from '../../errors.js';
 import type { Channel, RequestOptions } from '../remote/channel.js';
-import type { FromWorker, Kind, Protocol, ToWorker } from '../remote/protocol.js';
+import type { FromWorker, Kind, Protocol } from '../remote/protocol.js';
+import { RequestQueue } from '../remote/request-queue.js';
 import { runtimeError } from '../remote/runtime-error.js';
 import type { RuntimeName, RuntimeStart, WorkerStart } from './runtime-start.js';
 
@@ -19,24 +20,12 @@ const exitWaitMs = 30_000;
 const alive = new Set<WorkerHost>();
 let listening = false;
 
-interface Pending {
-  readonly message: { readonly kind: Kind; readonly id: number };
-  readonly options: RequestOptions;
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: PareError) => void;
-  readonly unlisten: () => void;
-}
-
 export class WorkerHost implements Channel {
   readonly version: string;
   readonly #worker: Worker;
   readonly #state: Int32Array<SharedArrayBuffer>;
   readonly #exited: Promise<void>;
-  readonly #queue: Pending[] = [];
-  #current: Pending | undefined;
-  #nextId = 1;
-  #closing: Promise<void> | undefined;
-  #dead: PareError | undefined;
+  readonly #queue: RequestQueue;
 
   /**
    * Starts the thread and loads the runtime in it.
@@ -75,15 +64,19 @@ export class WorkerHost implements Channel {
     this.#worker = worker;
     this.#state = state;
     this.version = version;
+    this.#queue = new RequestQueue({
+      post: (message, transfer) => worker.postMessage(message, transfer),
+      onBusy: (busy) => (busy ? worker.ref() : worker.unref()),
+    });
     this.#exited = new Promise((resolve) => {
       worker.once('exit', () => {
         alive.delete(this);
-        this.#fail(new PareError('engine', 'engine: the worker ended unexpectedly'));
+        this.#queue.fail(new PareError('engine', 'engine: the worker ended unexpectedly'));
         resolve();
       });
     });
-    worker.on('error', (error) => this.#fail(runtimeError('engine', messageOf(error))));
-    worker.on('message', (message: FromWorker) => this.#receive(message));
+    worker.on('error', (error) => this.#queue.fail(runtimeError('engine', messageOf(error))));
+    worker.on('message', (message: FromWorker) => this.#queue.receive(message));
     worker.unref();
     alive.add(this);
     if (!listening) {
@@ -93,7 +86,7 @@ export class WorkerHost implements Channel {
   }
 
   get closed(): boolean {
-    return this.#closing !== undefined || this.#dead !== undefined;
+    return this.#queue.closed;
   }
 
   request<K extends Kind>(
@@ -101,104 +94,15 @@ export class WorkerHost implements Channel {
     request: Protocol[K]['request'],
     options: RequestOptions,
   ): Promise<Protocol[K]['reply']> {
-    throwIfAborted(options.signal);
-    if (this.#closing !== undefined) throw closedError(options.label);
-    if (this.#dead !== undefined) throw this.#dead;
-    return this.#enqueue(kind, request, options);
+    return this.#queue.request(kind, request, options);
   }
 
   close(): Promise<void> {
-    this.#closing ??= (async () => {
-      for (const pending of this.#queue.splice(0)) {
-        pending.unlisten();
-        pending.reject(closedError(pending.options.label));
-      }
-      if (this.#dead === undefined) await this.#enqueue('close', {}, { label: 'close' });
+    return this.#queue.close(() => {
       // The thread must be waited for, or the process could end while it frees memory.
       this.#worker.ref();
-      await this.#exited;
-    })();
-    return this.#closing;
-  }
-
-  #enqueue<K extends Kind>(
-    kind: K,
-    request: Protocol[K]['request'],
-    options: RequestOptions,
-  ): Promise<Protocol[K]['reply']> {
-    return new Promise<Protocol[K]['reply']>((resolve, reject) => {
-      const { signal } = options;
-      const id = this.#nextId++;
-      const onAbort = () => this.#abort(pending);
-      const pending: Pending = {
-        message: { ...request, kind, id },
-        options,
-        resolve: resolve as (value: never) => void,
-        reject,
-        unlisten: () => signal?.removeEventListener('abort', onAbort),
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#queue.push(pending);
-      this.#sendNext();
+      return this.#exited;
     });
-  }
-
-  #sendNext(): void {
-    if (this.#current !== undefined) return;
-    const next = this.#queue.shift();
-    if (next === undefined) {
-      this.#worker.unref();
-      return;
-    }
-    this.#worker.ref();
-    this.#current = next;
-    try {
-      this.#worker.postMessage(next.message as ToWorker, [...(next.options.transfer ?? [])]);
-    } catch (error) {
-      this.#settle((pending) => pending.reject(runtimeError(next.options.label, messageOf(error))));
-    }
-  }
-
-  #receive(message: FromWorker): void {
-    if (message.kind !== 'reply' && message.kind !== 'error') return;
-    if (message.id !== this.#current?.message.id) return;
-    this.#settle((pending) => {
-      if (message.kind === 'reply') pending.resolve(message.value as never);
-      else if (pending.options.signal?.aborted) pending.reject(abortedError(pending.options));
-      else pending.reject(runtimeError(pending.options.label, message.message));
-    });
-  }
-
-  #settle(how: (pending: Pending) => void): void {
-    const pending = this.#current;
-    if (pending === undefined) return;
-    this.#current = undefined;
-    pending.unlisten();
-    how(pending);
-    this.#sendNext();
-  }
-
-  #abort(pending: Pending): void {
-    const at = this.#queue.indexOf(pending);
-    if (at >= 0) {
-      this.#queue.splice(at, 1);
-      pending.reject(abortedError(pending.options));
-    } else if (pending === this.#current) {
-      this.#worker.postMessage({ kind: 'cancel', id: pending.message.id } satisfies ToWorker);
-    }
-  }
-
-  #fail(error: PareError): void {
-    this.#dead ??= error;
-    const waiting = this.#queue.splice(0);
-    if (this.#current !== undefined) waiting.unshift(this.#current);
-    this.#current = undefined;
-    for (const pending of waiting) {
-      pending.unlisten();
-      // The answer to `close` may be lost when the thread ends at once, and that is fine.
-      if (pending.message.kind === 'close') pending.resolve(null as never);
-      else pending.reject(this.#dead);
-    }
   }
 
   /** For the exit of the process: lets the native call under way end, and no other begin. */
@@ -210,16 +114,6 @@ export class WorkerHost implements Channel {
 
 function stopAll(): void {
   for (const host of alive) host.stopNative();
-}
-
-function abortedError({ label, signal }: RequestOptions): PareError {
-  return new PareError('aborted', `${label}: cancelled`, { cause: signal?.reason });
-}
-
-function closedError(label: string): PareError {
-  return new PareError('engine', `${label}: the engine is closed`, {
-    hint: 'create another engine; close() ends all sessions of the old one',
-  });
 }
 
 const installCommands: Readonly<Record<RuntimeName, string>> = Object.freeze({
