@@ -41,6 +41,7 @@ import {
 } from '../open.js';
 import { ownOptions } from '../own-options.js';
 import { qualityTable } from '../quality-table.js';
+import { reportTargets, simplified, writeReport } from '../report-file.js';
 
 type Context = CommandContext<z.output<typeof pruneOptions>, { readonly model: string }>;
 
@@ -70,7 +71,7 @@ export async function run(context: Context): Promise<void> {
       const { model, files } = opened!;
       const write = { force: globals.force, inputs: inputFiles(files, options, cwd), signal };
       const targets = options.compress ? [target, ...compressedPaths(target)] : [target];
-      await checkTargets(targets, write);
+      await checkTargets([...targets, ...reportTargets(options, cwd)], write);
       const job = { context, engine, model, recipe, target, write };
       if (options.data === undefined) return prune(job, undefined);
       const ports = await portsOf(engine, { name: 'original', source: await modelSource(model) });
@@ -129,6 +130,24 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
   }
   const written = globals.dryRun ? [] : await save(result, target, options.compress, write);
   output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${written.join(', ')}.`);
+  await writeReport(
+    context,
+    {
+      command: 'prune',
+      outcome: `Pruned: ${options.method}.`,
+      models: [
+        { name: original.name, file: args.model, model },
+        { name: small.name, file: target, model: result },
+      ],
+      ...{ engine, dataset, indices: split?.evaluate },
+      base: await simplified(model, recipe, engine),
+      known: {
+        ...{ recipe, reports, evaluations, notes: loudNotes(report) },
+        plan: options.method === 'structured' ? (report.details as PlanDetails) : undefined,
+      },
+    },
+    write,
+  );
   output.json({
     command: 'prune',
     model: args.model,
