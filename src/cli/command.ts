@@ -58,6 +58,8 @@ export interface CommandContext<Options, Arguments> {
   readonly globals: GlobalValues;
   /** The working directory that relative paths refer to. */
   readonly cwd: string;
+  /** The words after the command's name, as they were typed; absent for a command run by another. */
+  readonly argv?: readonly string[] | undefined;
   /** Fires at the first Ctrl-C. Pass it on; clean up; throw or return. */
   readonly signal: AbortSignal;
   readonly progress: Progress;

@@ -33,6 +33,15 @@ export const dataFields = {
   ),
 };
 
+/** For every command whose result is worth looking at. */
+export const reportField = z.optional(
+  z.string().check(
+    described('also write a report: one HTML page, or its data as JSON, by the ending of FILE', {
+      placeholder: 'FILE',
+    }),
+  ),
+);
+
 /** Options of commands that can put integers at the borders of a model. */
 export const borderFields = {
   quantizeInput: z._default(

@@ -52,7 +52,11 @@ export async function runCommand(parts: RunParts): Promise<ExitCode | void> {
     return;
   }
   const args = nameArguments(command.arguments, parsed.args);
-  const context = { args, options, globals, cwd, signal, progress: io.progress, output: io.output };
+  const context = {
+    ...{ args, argv, options, globals, cwd, signal },
+    progress: io.progress,
+    output: io.output,
+  };
   // The definition's own types were checked where it was made.
   return await command.run(context as never);
 }

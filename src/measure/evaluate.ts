@@ -8,7 +8,12 @@ import { PareError, throwIfAborted } from '../errors.js';
 import { type Progress, silent } from '../progress.js';
 import { type Evaluation, EvaluationCounter } from './evaluation.js';
 import { checkNames, type NamedModel } from './named-model.js';
-import { openRunner, type RunnerOptions, type SampleRunner } from './sample-runner.js';
+import {
+  openRunner,
+  type RunnerOptions,
+  type SampleOutputs,
+  type SampleRunner,
+} from './sample-runner.js';
 import { chooseTask, type Task, type TaskOptions } from './task.js';
 
 export interface EvaluateOptions extends TaskOptions, RunnerOptions {
@@ -16,8 +21,13 @@ export interface EvaluateOptions extends TaskOptions, RunnerOptions {
   readonly indices?: ArrayLike<number> | undefined;
   /** Whether the first model is what the others are compared with; default true. */
   readonly reference?: boolean | undefined;
+  /** Sees every sample with the outputs of all models, in the order of the models. */
+  readonly observe?: Observer | undefined;
   readonly progress?: Progress | undefined;
 }
+
+/** For what an evaluation does not count, such as which predictions changed. */
+export type Observer = (task: Task, sample: Sample, outputs: readonly SampleOutputs[]) => void;
 
 /**
  * Runs every model on every sample and scores it:
@@ -56,18 +66,18 @@ export async function evaluate(
   try {
     for (const model of models) runners.push(await openRunner(engine, model, options));
     const size = chunkSize(runners, options.batchSize);
-    let counters: EvaluationCounter[] | undefined;
+    let counting: Counting | undefined;
     let done = 0;
     for await (const chunk of chunks(dataset.samples(indices), size)) {
       throwIfAborted(signal);
-      counters = await addChunk(runners, chunk, counters, dataset, options);
+      counting = await addChunk(runners, chunk, counting, dataset, options);
       done += chunk.length;
       task.update(done);
     }
-    if (!counters) {
+    if (!counting) {
       throw new PareError('invalid-data', 'evaluate: there is no sample', { file: dataset.name });
     }
-    return counters.map((counter) => counter.result());
+    return counting.counters.map((counter) => counter.result());
   } finally {
     task.end();
     for (const runner of runners) await runner.release();
@@ -94,30 +104,45 @@ export function createCounter(
   });
 }
 
+interface Counting {
+  readonly task: Task;
+  readonly counters: readonly EvaluationCounter[];
+}
+
 async function addChunk(
   runners: readonly SampleRunner[],
   chunk: readonly Sample[],
-  known: EvaluationCounter[] | undefined,
+  known: Counting | undefined,
   dataset: Dataset,
   options: EvaluateOptions,
-): Promise<EvaluationCounter[]> {
+): Promise<Counting> {
   const comparing = options.reference !== false && runners.length > 1;
   const first = runners[0]!;
   const reference = await first.run(chunk);
-  const counters = known ?? makeCounters();
+  const { task, counters } = known ?? begin();
+  const all: (readonly SampleOutputs[])[] = [];
   for (const [at, counter] of counters.entries()) {
     const outputs = at === 0 ? reference : await runners[at]!.run(chunk);
+    if (options.observe) all.push(outputs);
     for (const [row, sample] of chunk.entries()) {
       counter.add(sample, outputs[row]!, comparing && at > 0 ? reference[row] : undefined);
     }
   }
-  return counters;
+  for (const [row, sample] of options.observe ? chunk.entries() : []) {
+    options.observe!(
+      task,
+      sample,
+      all.map((outputs) => outputs[row]!),
+    );
+  }
+  return { task, counters };
 
-  function makeCounters(): EvaluationCounter[] {
+  function begin(): Counting {
     const task = chooseTask(first, chunk[0]!, reference[0]!, options);
-    return runners.map((runner, at) =>
+    const counters = runners.map((runner, at) =>
       createCounter(runner, task, comparing && at > 0 ? first.name : null, dataset),
     );
+    return { task, counters };
   }
 }
 

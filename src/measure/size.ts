@@ -112,6 +112,8 @@ async function* contentOf(model: Model): AsyncGenerator<Uint8Array> {
 export interface Use {
   readonly role: ConstantRole;
   readonly op: string;
+  /** The node; undefined for a constant that nothing uses. */
+  readonly node?: Node | undefined;
   readonly elements: number;
 }
 
@@ -201,7 +203,7 @@ function* usesOf(value: Value, tensor: Tensor, seen: Set<Node>): Generator<Use> 
   for (const { node, index } of value.uses) {
     const role = roleOfInput(node, index, tensor);
     if (role !== 'through') {
-      yield { role, op: node.op, elements: elementsOfInput(node, index, tensor) };
+      yield { role, op: node.op, node, elements: elementsOfInput(node, index, tensor) };
     } else if (!seen.has(node)) {
       seen.add(node);
       for (const output of node.outputs) if (output) yield* usesOf(output, tensor, seen);

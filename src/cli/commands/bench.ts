@@ -3,7 +3,7 @@
  */
 import * as z from 'zod/mini';
 import { defineCommand } from '../command.js';
-import { dataFields, targetField } from '../fields.js';
+import { dataFields, reportField, targetField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 const { data, preprocess } = dataFields;
@@ -12,6 +12,7 @@ export const benchOptions = z.object({
   data,
   preprocess,
   target: targetField,
+  report: reportField,
   rounds: z._default(z.int().check(z.minimum(1), meta('counted rounds', { placeholder: 'N' })), 50),
   warmup: z._default(z.int().check(z.minimum(0), meta('rounds before', { placeholder: 'N' })), 5),
   maxTime: z._default(

@@ -93,7 +93,7 @@ describe('pare quantize', () => {
     const flags = [
       '--data',
       'x.npy',
-      '--report',
+      '--sensitivity',
       'nodes.json',
       '--keep-float',
       '1',
@@ -131,7 +131,7 @@ describe('pare quantize', () => {
   test.each([
     [['--max-flips', '1', '--data', 'x.npy'], /asks for a search/],
     [['--keep-float', 'auto'], /--keep-float needs samples/],
-    [['--report', 'r.json'], /--report needs samples/],
+    [['--sensitivity', 'r.json'], /--sensitivity needs samples/],
     [['--save-calibration', 's.json'], /--save-calibration needs samples/],
     [['--data', 'x.npy', '--keep-float', '1', '--keep-wide', '1'], /two ways/],
     [['--calibration', 't.json', '--save-calibration', 's.json', '--data', 'x.npy'], /not both/],

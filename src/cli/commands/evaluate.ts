@@ -3,13 +3,14 @@
  */
 import * as z from 'zod/mini';
 import { defineCommand } from '../command.js';
-import { dataFields, targetField } from '../fields.js';
+import { dataFields, reportField, targetField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
 export const evaluateOptions = z.object({
   ...dataFields,
   target: targetField,
+  report: reportField,
   task: z.optional(
     z
       .enum(['classification', 'tokens', 'generic'])

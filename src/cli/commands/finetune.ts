@@ -4,7 +4,7 @@
 import * as z from 'zod/mini';
 import { finetuneOptions } from '../../train/finetune-options.js';
 import { defineCommand } from '../command.js';
-import { dataFields } from '../fields.js';
+import { dataFields, reportField } from '../fields.js';
 import type { OptionMeta } from '../schema-info.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
@@ -74,6 +74,7 @@ export const finetuneCommandOptions = z.object({
   ),
   data: dataFields.data,
   preprocess: dataFields.preprocess,
+  report: reportField,
   samples: z.optional(
     z.int().check(z.minimum(1), meta('train on at most so many samples', { placeholder: 'N' })),
   ),

@@ -3,7 +3,7 @@
  */
 import * as z from 'zod/mini';
 import { defineCommand } from '../command.js';
-import { borderFields, dataFields, promiseFields, targetField } from '../fields.js';
+import { borderFields, dataFields, promiseFields, reportField, targetField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
@@ -25,6 +25,7 @@ export const optimizeOptions = z.object({
       }),
     ),
   ),
+  report: reportField,
   output: z.optional(
     z
       .string()

@@ -4,7 +4,7 @@
 import * as z from 'zod/mini';
 import { pruneMethodNames } from '../../prune/method-names.js';
 import { defineCommand } from '../command.js';
-import { dataFields } from '../fields.js';
+import { dataFields, reportField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
@@ -133,6 +133,7 @@ export const pruneOptions = z.object({
   method: z.enum(pruneMethodNames).check(meta('what leaves: single weights, whole blocks ...')),
   ...methodFields,
   ...dataFields,
+  report: reportField,
   simplify: z._default(
     z.boolean().check(meta('simplify first, so that weights are found and norms are folded')),
     true,

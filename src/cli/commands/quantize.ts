@@ -6,7 +6,7 @@ import { calibratorNames } from '../../quantize/calibrate/calibrators.js';
 import { blockSizes, staticFormats, weightForms, weightTypes } from '../../quantize/names.js';
 import { activationTypes, overridesSchema } from '../../quantize/static/override-schema.js';
 import { defineCommand } from '../command.js';
-import { borderFields, dataFields, promiseFields } from '../fields.js';
+import { borderFields, dataFields, promiseFields, reportField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 
@@ -151,7 +151,8 @@ export const quantizeOptions = z.object({
   ),
   keepWide: keepField('static: the same with 16-bit activations in place of float'),
   ...promiseFields,
-  report: z.optional(
+  report: reportField,
+  sensitivity: z.optional(
     z.string().check(
       meta('measure the damage of every node and what leaving some in float buys; slow', {
         placeholder: 'FILE',

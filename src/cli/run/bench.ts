@@ -2,6 +2,7 @@
  * What pare bench does: times the models and prints a row for each.
  */
 import type * as z from 'zod/mini';
+import { checkTargets } from '../../disk/check-targets.js';
 import { randomFeeds } from '../../engine/host-tensor.js';
 import { type BenchRow, bench } from '../../measure/bench.js';
 import { feedsOfSample } from '../../optimize/measuring.js';
@@ -20,22 +21,17 @@ import {
   usingEngine,
   usingModels,
 } from '../open.js';
+import { reportTargets, writeReport } from '../report-file.js';
 
 type Context = CommandContext<
   z.output<typeof benchOptions>,
   { readonly models: readonly string[] }
 >;
 
-export async function run({
-  args,
-  options,
-  globals,
-  cwd,
-  signal,
-  progress,
-  output,
-}: Context): Promise<void> {
+export async function run(context: Context): Promise<void> {
+  const { args, options, globals, cwd, signal, progress, output } = context;
   refuseDataOptions(options);
+  await checkTargets(reportTargets(options, cwd), { force: globals.force });
   await usingModels(args.models, cwd, (opened) =>
     usingEngine(options.target, globals, async (engine) => {
       const models = await namedModels(args.models, opened);
@@ -77,6 +73,15 @@ export async function run({
           },
         ),
       );
+      await writeReport(context, {
+        command: 'bench',
+        outcome: 'Timed side by side.',
+        models: models.map(({ name }, at) => ({
+          ...{ name, file: args.models[at]!, model: opened[at]!.model },
+        })),
+        ...{ engine, known: { bench: report.rows } },
+        threads: report.rows[0]?.threads,
+      });
       output.json({ command: 'bench', machine, ...report });
     }),
   );

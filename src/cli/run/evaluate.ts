@@ -2,6 +2,7 @@
  * What pare evaluate does: scores the models on the data and prints a row for each.
  */
 import type * as z from 'zod/mini';
+import { checkTargets } from '../../disk/check-targets.js';
 import { evaluate } from '../../measure/evaluate.js';
 import type { Evaluation } from '../../measure/evaluation.js';
 import { formatPercent } from '../../report/format.js';
@@ -19,30 +20,26 @@ import {
   usingEngine,
   usingModels,
 } from '../open.js';
+import { reportTargets, writeReport } from '../report-file.js';
 
 type Context = CommandContext<
   z.output<typeof evaluateOptions>,
   { readonly models: readonly string[] }
 >;
 
-export async function run({
-  args,
-  options,
-  globals,
-  cwd,
-  signal,
-  progress,
-  output,
-}: Context): Promise<void> {
+export async function run(context: Context): Promise<void> {
+  const { args, options, globals, cwd, signal, progress, output } = context;
   requireData(options);
+  await checkTargets(reportTargets(options, cwd), { force: globals.force });
   await usingModels(args.models, cwd, (opened) =>
     usingEngine(options.target, globals, async (engine) => {
       const models = await namedModels(args.models, opened);
       const ports = await portsOf(engine, models[0]!);
       await usingData(options, ports, cwd, async (dataset) => {
         for (const note of dataset.notes ?? []) output.warn(note);
+        const indices = chosenIndices(dataset, options.samples, globals.seed);
         const evaluations = await evaluate(models, dataset, engine, {
-          indices: chosenIndices(dataset, options.samples, globals.seed),
+          indices,
           task: options.task,
           output: options.output,
           batchSize: options.batchSize,
@@ -68,6 +65,14 @@ export async function run({
             { ...tableSettings(output, true), notes: notesOf(evaluations) },
           ),
         );
+        await writeReport(context, {
+          command: 'evaluate',
+          outcome: `Evaluated on ${dataset.name}.`,
+          models: models.map(({ name }, at) => ({
+            ...{ name, file: args.models[at]!, model: opened[at]!.model },
+          })),
+          ...{ engine, dataset, indices, known: { evaluations } },
+        });
         output.json({
           command: 'evaluate',
           data: { name: dataset.name, preprocessing: dataset.preprocessing },

@@ -15,6 +15,7 @@ import type { Model } from '../../graph/model.js';
 import type { Evaluation } from '../../measure/evaluation.js';
 import { modelFiles } from '../../node.js';
 import { bordersAs } from '../../optimize/measuring.js';
+import { trainingPart } from '../../report/build/training.js';
 import { formatBytes, formatInteger } from '../../report/format.js';
 import type { EpochRow } from '../../train/checkpoint.js';
 import { type FinetuneResult, finetune } from '../../train/finetune.js';
@@ -22,6 +23,7 @@ import { type CheckpointFile, checkpointFile } from '../checkpoint-file.js';
 import type { CommandContext } from '../command.js';
 import { type finetuneCommandOptions, trainingKeys } from '../commands/finetune.js';
 import { inputFiles, portsOf, requireData, usingData, usingEngine, usingModels } from '../open.js';
+import { reportTargets, writeReport } from '../report-file.js';
 import { showQuality } from '../show-measurements.js';
 import { trainingSplit } from '../training-split.js';
 
@@ -48,7 +50,7 @@ export async function run(context: Context): Promise<void> {
     usingEngine('node', globals, async (engine) => {
       const files = [...student!.files, ...(teacher?.files ?? [])];
       const write = { force: globals.force, inputs: inputFiles(files, options, cwd), signal };
-      await checkTargets([target], write);
+      await checkTargets([target, ...reportTargets(options, cwd)], write);
       const { model } = student!;
       const ports = await portsOf(engine, { name: 'student', source: await modelSource(model) });
       const job = { context, engine, student: model, teacher: teacher?.model, target, write };
@@ -97,6 +99,21 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
   if (!dryRun) await writeFilesAtomic(files, job.write);
   await store?.discard();
   output.human(`${dryRun ? 'Would write' : 'Wrote'} ${target}.`);
+  await writeReport(
+    context,
+    {
+      command: 'finetune',
+      outcome: outcome(result),
+      models: [
+        ...(teacher ? [{ name: 'original', file: options.teacher!, model: teacher }] : []),
+        { name: 'student', file: args.student, model: student },
+        { name: 'result', file: target, model: result.model },
+      ],
+      ...{ engine, dataset, indices: split.evaluate },
+      known: { evaluations, training: trainingPart(result) },
+    },
+    job.write,
+  );
   const { model: _, ...training } = result;
   output.json({
     command: 'finetune',

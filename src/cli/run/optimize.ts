@@ -10,10 +10,12 @@ import { writeFilesAtomic } from '../../disk/write-file.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
+import type { BenchRow } from '../../measure/bench.js';
 import { sizeOf } from '../../measure/size.js';
 import { brotliCounter, loadPreprocess, modelFiles } from '../../node.js';
+import { chooseSamples } from '../../optimize/measuring.js';
 import { describeMachine } from '../../optimize/node-machine.js';
-import { optimize } from '../../optimize/optimize.js';
+import { type OptimizeResult, optimize } from '../../optimize/optimize.js';
 import { promiseText, type QualityPromise } from '../../optimize/promise.js';
 import { groupSkips, makeReceipt } from '../../optimize/receipt.js';
 import { beforeAfterTable, candidateTable } from '../../report/optimize-table.js';
@@ -33,6 +35,7 @@ import {
   usingEngine,
   usingModels,
 } from '../open.js';
+import { reportTargets, simplified, writeReport } from '../report-file.js';
 
 type Options = z.output<typeof optimizeOptions>;
 type Context = CommandContext<Options, { readonly model: string }>;
@@ -43,9 +46,10 @@ export interface OptimizeSettings {
 }
 
 export async function run(
-  { args, options, globals, cwd, signal, progress, output }: Context,
+  context: Context,
   { keep = true }: OptimizeSettings = {},
 ): Promise<ExitCode> {
+  const { args, options, globals, cwd, signal, progress, output } = context;
   const target = resolve(cwd, options.output ?? args.model.replace(/(\.onnx)?$/, '.opt.onnx'));
   const receiptPath = `${target.replace(/\.onnx$/, '')}.json`;
   const data = requireData(options);
@@ -53,7 +57,10 @@ export async function run(
     const { model, files } = opened!;
     return usingEngine(options.target, globals, async (engine) => {
       const inputs = inputFiles(files, options, cwd);
-      await checkTargets([target, receiptPath], { force: globals.force, inputs });
+      await checkTargets([target, receiptPath, ...reportTargets(options, cwd)], {
+        force: globals.force,
+        inputs,
+      });
       await checkReceiptPath(receiptPath);
       const original = { name: 'original', source: await modelSource(model) };
       const ports = await portsOf(engine, original);
@@ -123,6 +130,32 @@ export async function run(
             signal,
           });
         }
+        await writeReport(
+          context,
+          {
+            command: 'optimize',
+            outcome: winner.why,
+            models: [
+              { name: 'original', file: args.model, model, sha256: receipt.model.sha256 },
+              {
+                name: winner.name,
+                file: target,
+                model: winner.model,
+                sha256: receipt.output.sha256,
+              },
+            ],
+            ...{ engine, dataset },
+            indices: chooseSamples(dataset, options.samples, globals.seed).evaluate,
+            base: await simplified(model, winner.recipe, engine),
+            threads: result.original.bench.threads,
+            known: {
+              ...{ recipe: winner.recipe, reports: winner.reports, notes: result.notes },
+              ...{ promise: result.promise, search: result },
+              bench: benchOf(result),
+            },
+          },
+          { force: globals.force, inputs, signal },
+        );
         output.human('');
         output.human(`Promise: ${promiseText(result.promise)}`);
         output.human(`Recipe: ${winner.recipe.map(({ pass }) => pass).join(', ')}`);
@@ -146,6 +179,12 @@ export async function run(
       });
     });
   });
+}
+
+/** Timings of the original and of the winner, which were measured together. */
+function benchOf({ original, candidates }: OptimizeResult): BenchRow[] {
+  const chosen = candidates.find(({ verdict }) => verdict === 'chosen');
+  return [original.bench, ...(chosen?.bench ? [chosen.bench] : [])];
 }
 
 function promiseOf(options: Options): QualityPromise | undefined {

@@ -37,6 +37,7 @@ import {
   usingModels,
 } from '../open.js';
 import { ownOptions } from '../own-options.js';
+import { reportTargets, simplified, writeReport } from '../report-file.js';
 import { showQuality, showSpeed } from '../show-measurements.js';
 
 type Context = CommandContext<z.output<typeof pruneOptions>, { readonly model: string }>;
@@ -67,7 +68,7 @@ export async function run(context: Context): Promise<void> {
       const { model, files } = opened!;
       const write = { force: globals.force, inputs: inputFiles(files, options, cwd), signal };
       const targets = options.compress ? [target, ...compressedPaths(target)] : [target];
-      await checkTargets(targets, write);
+      await checkTargets([...targets, ...reportTargets(options, cwd)], write);
       const job = { context, engine, model, recipe, target, write };
       if (options.data === undefined) return prune(job, undefined);
       const ports = await portsOf(engine, { name: 'original', source: await modelSource(model) });
@@ -112,6 +113,29 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
     (await showQuality([original, small], { dataset, indices: split!.evaluate }, engine, context));
   const written = globals.dryRun ? [] : await save(result, target, options.compress, write);
   output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${written.join(', ')}.`);
+  await writeReport(
+    context,
+    {
+      command: 'prune',
+      outcome: `Pruned: ${options.method}.`,
+      models: [
+        { name: original.name, file: args.model, model },
+        { name: small.name, file: target, model: result },
+      ],
+      ...{ engine, dataset, indices: split?.evaluate },
+      base: await simplified(model, recipe, engine),
+      known: {
+        ...{
+          recipe,
+          reports,
+          evaluations,
+          notes: reports.flatMap(({ warnings = [] }) => warnings),
+        },
+        plan: options.method === 'structured' ? (report.details as PlanDetails) : undefined,
+      },
+    },
+    write,
+  );
   output.json({
     command: 'prune',
     model: args.model,

@@ -1,5 +1,5 @@
 /**
- * The part of pare quantize that looks at single nodes: --report, --keep-float and --keep-wide.
+ * The part of pare quantize that looks at single nodes: --sensitivity, --keep-float and --keep-wide.
  */
 import type * as z from 'zod/mini';
 import type { Dataset } from '../../data/dataset.js';
@@ -50,7 +50,7 @@ export interface NodeSearchResult {
 
 /** Throws `usage` for flags that would have no effect, before any work. */
 export function checkSearchOptions(options: Options): void {
-  const { keepFloat, keepWide, report, scheme, data } = options;
+  const { keepFloat, keepWide, sensitivity, scheme, data } = options;
   const refuse = (message: string, hint?: string) => {
     throw new PareError('usage', `quantize: ${message}`, { hint });
   };
@@ -68,7 +68,7 @@ export function checkSearchOptions(options: Options): void {
   const asked = [
     ...(keepFloat !== undefined ? ['--keep-float'] : []),
     ...(keepWide !== undefined ? ['--keep-wide'] : []),
-    ...(report !== undefined ? ['--report'] : []),
+    ...(sensitivity !== undefined ? ['--sensitivity'] : []),
   ];
   if (asked.length > 0 && data === undefined) {
     refuse(`${asked[0]} needs samples to measure on`, 'give --data PATH');
@@ -83,7 +83,7 @@ export async function searchNodes(
 ): Promise<NodeSearchResult | undefined> {
   const { keepFloat, keepWide, scheme } = options;
   const keep = keepFloat ?? keepWide;
-  if (keep === undefined && options.report === undefined) return undefined;
+  if (keep === undefined && options.sensitivity === undefined) return undefined;
   const { model, recipe, step, engine, context, dataset, samples, original } = search;
   if (keep === 'auto' && samples.evaluate.length === 0) {
     throw new PareError('invalid-data', 'quantize: no samples are left to check the limits on', {
@@ -99,7 +99,7 @@ export async function searchNodes(
     relax: { steps: [step], by: keepWide === undefined ? 'exclude' : 'wide' } as const,
     rankings: new Map(),
   };
-  const report = options.report === undefined ? null : await sensitivityReport(request);
+  const report = options.sensitivity === undefined ? null : await sensitivityReport(request);
   if (report) output.human(`${sensitivityText(report, request.relax.by, tableSettings(output))}\n`);
   if (keep === undefined) return { recipe, kept: null, report };
   const found = keep === 'auto' ? await keepFewest(request) : await keepWorst(request, keep);
@@ -107,7 +107,9 @@ export async function searchNodes(
     throw new PareError(
       'quality',
       `quantize: ${scheme} does not keep the promise (${promiseText(promise)}) with half of its nodes kept`,
-      { hint: '--report FILE shows what each node costs; pare optimize tries the other schemes' },
+      {
+        hint: '--sensitivity FILE shows what each node costs; pare optimize tries the other schemes',
+      },
     );
   }
   const how = keepWide === undefined ? 'in float' : 'with 16-bit activations';

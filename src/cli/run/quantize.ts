@@ -40,6 +40,7 @@ import { toJson } from '../output.js';
 import { ownOptions } from '../own-options.js';
 import { quantizeRecipe } from '../quantize-recipe.js';
 import { readCalibration } from '../read-calibration.js';
+import { reportTargets, simplified, writeReport } from '../report-file.js';
 import { showQuality, showSpeed } from '../show-measurements.js';
 import { checkSearchOptions, searchNodes } from './quantize-search.js';
 
@@ -62,14 +63,17 @@ export async function run(command: Context): Promise<void> {
   const pathOf = (file: string | undefined) => (file === undefined ? [] : [resolve(cwd, file)]);
   const extras = {
     calibration: pathOf(options.saveCalibration),
-    report: pathOf(options.report),
+    sensitivity: pathOf(options.sensitivity),
   };
   await usingModels([args.model], cwd, ([opened]) =>
     usingEngine('node', globals, async (engine) => {
       const { model, files } = opened!;
       const inputs = [...inputFiles(files, options, cwd), ...pathOf(options.calibration)];
       const write = { force: globals.force, inputs, signal };
-      await checkTargets([target, ...extras.calibration, ...extras.report], write);
+      await checkTargets(
+        [target, ...extras.calibration, ...extras.sensitivity, ...reportTargets(options, cwd)],
+        write,
+      );
       const given = options.calibration && (await readCalibration(options.calibration, cwd));
       const source = await modelSource(model);
       const original = { name: 'original', source };
@@ -126,7 +130,7 @@ export async function run(command: Context): Promise<void> {
           ...extras.calibration.map(
             (path) => [path, printCalibration(calibration as CalibrationTable)] as const,
           ),
-          ...extras.report.map((path) => [path, `${toJson(searched!.report)}\n`] as const),
+          ...extras.sensitivity.map((path) => [path, `${toJson(searched!.report)}\n`] as const),
         ];
         const all = [
           ...texts.map(([path, text]) => ({ path, parts: [new TextEncoder().encode(text)] })),
@@ -136,6 +140,22 @@ export async function run(command: Context): Promise<void> {
         const written = globals.dryRun ? [] : all.map(({ path }) => path);
         const names = [target, ...texts.map(([path]) => path)].join(', ');
         output.human(globals.dryRun ? `Would write ${names}.` : `Wrote ${names}.`);
+        const sensitivity = searched?.report;
+        await writeReport(
+          command,
+          {
+            command: 'quantize',
+            outcome: pass.summary,
+            models: [
+              { name: original.name, file: args.model, model },
+              { name: small.name, file: target, model: result },
+            ],
+            ...{ engine, dataset, indices: split?.evaluate },
+            base: await simplified(model, recipe, engine),
+            known: { recipe: searched?.recipe ?? recipe, reports, evaluations, sensitivity },
+          },
+          write,
+        );
         output.json({
           command: 'quantize',
           model: args.model,

@@ -1,0 +1,139 @@
+/**
+ * --report FILE: makes the report of a command's result and writes it, as a page or as data. The
+ * commands bring what they know; what is missing is measured by the library.
+ */
+import { basename, extname, relative, resolve } from 'node:path';
+import type { Dataset } from '../data/dataset.js';
+import type { Preprocess } from '../data/preprocess.js';
+import { type WriteOptions, writeFilesAtomic } from '../disk/write-file.js';
+import type { Engine } from '../engine/engine.js';
+import { PareError } from '../errors.js';
+import type { Model } from '../graph/model.js';
+import { brotliCounter, loadPreprocess } from '../node.js';
+import { type KnownParts, makeReport, type ReportModel } from '../optimize/make-report.js';
+import { describeMachine } from '../optimize/node-machine.js';
+import { type Recipe, runRecipe } from '../optimize/recipe.js';
+import { printReport, type Report } from '../report/data/report.js';
+import { version } from '../version.js';
+import type { CommandContext } from './command.js';
+import type { GlobalValues } from './global-options.js';
+import type { DataValues } from './open.js';
+import type { Output } from './output.js';
+
+interface ReportValues extends DataValues {
+  readonly report?: string | undefined;
+}
+
+type Context = Pick<
+  CommandContext<ReportValues, unknown>,
+  'options' | 'globals' | 'cwd' | 'argv' | 'signal' | 'progress'
+> & { readonly output: Output; readonly globals: GlobalValues };
+
+export interface ReportJob {
+  /** Such as 'optimize'. */
+  readonly command: string;
+  /** The original first. */
+  readonly models: readonly ReportModel[];
+  /** One sentence: what was done. */
+  readonly outcome: string;
+  readonly engine: Engine;
+  readonly dataset?: Dataset | undefined;
+  /** Samples that evaluate. */
+  readonly indices?: Uint32Array | undefined;
+  /** The first model behind steps that change no output. */
+  readonly base?: Model | undefined;
+  readonly known?: KnownParts | undefined;
+  readonly threads?: number | undefined;
+}
+
+const forms = ['.html', '.htm', '.json'];
+
+/** The file of --report, to be checked with the other targets before any work. */
+export function reportTargets({ report }: ReportValues, cwd: string): string[] {
+  if (report === undefined) return [];
+  if (!forms.includes(extname(report).toLowerCase())) {
+    throw new PareError('usage', `--report: "${report}" ends neither in .html nor in .json`, {
+      hint: 'a page ends in .html, its data alone in .json',
+    });
+  }
+  return [resolve(cwd, report)];
+}
+
+/** Does nothing without --report. */
+export async function writeReport(
+  context: Context,
+  job: ReportJob,
+  write: WriteOptions = { force: context.globals.force },
+): Promise<void> {
+  const { options, globals, cwd, signal, progress, output } = context;
+  const [path] = reportTargets(options, cwd);
+  if (path === undefined) return;
+  const { command, models, outcome, engine, dataset, indices, base, known = {} } = job;
+  const scaling: Preprocess =
+    options.data === undefined ? {} : await loadPreprocess(options.preprocess);
+  const report = await makeReport({
+    title: titleOf(models),
+    outcome,
+    provenance: {
+      pare: version,
+      created: new Date().toISOString(),
+      command,
+      call: callOf(command, context.argv),
+      seed: globals.seed,
+      engine: { name: engine.name, version: engine.version },
+      machine: describeMachine(),
+      data: dataset
+        ? {
+            path: options.data ?? dataset.name,
+            size: dataset.size,
+            fingerprint: await dataset.fingerprint(),
+            preprocessing: dataset.preprocessing,
+          }
+        : null,
+    },
+    ...{ models, base, known, engine, dataset, indices, signal, progress },
+    scaling,
+    threads: job.threads ?? globals.threads ?? 1,
+    seed: globals.seed,
+    brotli: () => brotliCounter(),
+  });
+  const text = await textOf(report, path);
+  const shown = relative(cwd, path);
+  if (globals.dryRun) {
+    output.human(`Would write ${shown}.`);
+    return;
+  }
+  await writeFilesAtomic([{ path, parts: [new TextEncoder().encode(text)] }], write);
+  output.human(`Wrote the report ${shown}.`);
+}
+
+async function textOf(report: Report, path: string): Promise<string> {
+  if (extname(path).toLowerCase() === '.json') return `${printReport(report)}\n`;
+  const { renderReport } = await import('../report/html/page.js');
+  return renderReport(report);
+}
+
+/**
+ * The model behind the first step of the recipe where that is simplify, which changes no output:
+ * layers of a result compare with its layers, and not with nodes that were folded away.
+ */
+export async function simplified(
+  model: Model,
+  recipe: Recipe,
+  engine: Engine,
+): Promise<Model | undefined> {
+  if (recipe[0]?.pass !== 'simplify') return undefined;
+  return (await runRecipe(model, recipe.slice(0, 1), { engine })).model;
+}
+
+function titleOf(models: readonly ReportModel[]): string {
+  const names = models.map(({ file }) => basename(file));
+  return models.length === 2 ? names.join(' → ') : names.join(', ');
+}
+
+/** As it was typed, ready for a shell. */
+function callOf(command: string, argv: readonly string[] = []): string {
+  const quote = (word: string) =>
+    /^[\w./:,=%+@-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return ['pare', command, ...argv.map(quote)].join(' ');
+}
