@@ -19,6 +19,8 @@ import { scoreRows } from './target.js';
 export interface LayerAblation {
   /** Mean change of the loss, in nats. */
   readonly loss: Float64Array;
+  /** Mean magnitude of the change of the loss of a sample. */
+  readonly effect: Float64Array;
   /** Mean change of the hits. */
   readonly accuracy: Float64Array;
   /** Units by classes: sum of the change of the hits; undefined without classes per sample. */
@@ -27,7 +29,7 @@ export interface LayerAblation {
 
 /** Samples in front of a layer at once, and most numbers of the layer in one run. */
 const batchRows = 16;
-const mostNumbers = 2 ** 20;
+const mostNumbers = 2 ** 19;
 
 /** Above this many classes nothing is kept by class. */
 export const mostClasses = 100;
@@ -56,6 +58,7 @@ export async function ablate(
   const perClass = target.task === 'classification' && target.classes <= mostClasses;
   const sums = layers.map(({ units }) => ({
     loss: new Float64Array(units),
+    effect: new Float64Array(units),
     accuracy: new Float64Array(units),
     perClass: perClass ? new Float64Array(units * target.classes) : undefined,
   }));
@@ -100,9 +103,10 @@ export async function ablate(
   }
   return new Map(
     layers.map((layer, at) => {
-      const { loss, accuracy, perClass: classes } = sums[at]!;
-      const mean = (sum: number) => sum / observation.samples;
-      return [layer, { loss: loss.map(mean), accuracy: accuracy.map(mean), perClass: classes }];
+      const { loss, effect, accuracy, perClass: classes } = sums[at]!;
+      const means = (own: Float64Array) => own.map((sum) => sum / observation.samples);
+      const [l, e, a] = [means(loss), means(effect), means(accuracy)];
+      return [layer, { loss: l, effect: e, accuracy: a, perClass: classes }];
     }),
   );
 }
@@ -122,21 +126,23 @@ function addChanges(
     for (let row = 0; row < count; row++) {
       const at = variant * count + row;
       const hits = scores.hits[at]! - base.hits[row]!;
-      sums.loss[unit]! += scores.loss[at]! - base.loss[row]!;
+      const change = scores.loss[at]! - base.loss[row]!;
+      sums.loss[unit]! += change;
+      sums.effect[unit]! += Math.abs(change);
       sums.accuracy[unit]! += hits;
       if (sums.perClass) sums.perClass[unit * classes + targets[row]!]! += hits;
     }
   });
 }
 
-/** bool [units, indices]: false at the indices of the unit of each row. */
+/** float [units, indices]: 0 at the indices of the unit of each row. */
 export function maskOf({ unitOf }: Layer, units: readonly number[]): HostTensor {
-  const mask = new Uint8Array(units.length * unitOf.length).fill(1);
+  const mask = new Float32Array(units.length * unitOf.length).fill(1);
   units.forEach((unit, row) => {
     for (let i = 0; i < unitOf.length; i++)
       if (unitOf[i] === unit) mask[row * unitOf.length + i] = 0;
   });
-  return hostTensor('bool', [units.length, unitOf.length], mask);
+  return hostTensor('float', [units.length, unitOf.length], mask);
 }
 
 interface Part {

@@ -66,7 +66,11 @@ export async function openSubject(
   const [first] = await readRows(dataset, ports, [0], 1);
   if (!first)
     throw new PareError('invalid-data', 'explain: there is no sample', { file: dataset.name });
-  const coupling = await analyzeCoupling(opened, { dims: dimsOf(first.feeds) }, context);
+  const coupling = await analyzeCoupling(
+    opened,
+    { norms: 'all', dims: dimsOf(first.feeds) },
+    context,
+  );
   const logits = logitsOf(opened);
   const found = findLayers(coupling, logits);
   const feeds = Object.fromEntries(
