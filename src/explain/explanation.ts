@@ -173,7 +173,10 @@ export interface InputAttribution {
   readonly target: number;
   readonly method: 'saliency' | 'gradient-input' | 'integrated-gradients';
   readonly input: string;
-  /** Dims of the input without the batch, and one number per element. */
+  /**
+   * Dims of the input without the batch, and one number per element. Of long last axes blocks are
+   * summed, so that neither is above 64.
+   */
   readonly dims: readonly number[];
   readonly values: readonly number[];
   /** Sum of the values against the change of the output from the baseline; null but for integrated gradients. */

@@ -46,6 +46,12 @@ export const commands: readonly LightCommand[] = Object.freeze([
     load: async () => (await import('./finetune.js')).finetuneCommand,
   },
   {
+    name: 'explain',
+    summary: 'show which neurons and connections matter, and how sure that is',
+    example: 'explain resnet.onnx --data photos --preprocess imagenet --samples 200',
+    load: async () => (await import('./explain.js')).explainCommand,
+  },
+  {
     name: 'evaluate',
     summary: 'measure accuracy on data, and agreement with the first model',
     load: async () => (await import('./evaluate.js')).evaluateCommand,

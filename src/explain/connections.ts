@@ -1,0 +1,245 @@
+/**
+ * How layers hang together: which layers a layer reads, through which weights, and what each of
+ * their units has in what it reads. A connection is as strong as its weights times the root mean
+ * square of what comes through it; its share is that of all that the unit reads. Biases are no
+ * connection. Which index of a weight is which unit of a layer far above tells the coupling
+ * analysis, through flattening, concatenation and residual sums.
+ */
+import type { Node } from '../graph/node.js';
+import type { Value } from '../graph/value.js';
+import type { Coupling, Member } from '../prune/family.js';
+import { weightForms } from '../prune/mask/weight-forms.js';
+import type { BlockConnection } from './explanation.js';
+import type { Layer } from './layers.js';
+
+/** The layer that stands for an input of the model. */
+export const inputLayer = 'input';
+
+/** A layer, or the input, from which another one reads. */
+export interface Source {
+  readonly id: string;
+  readonly units: number;
+  /** Root mean square of each unit. */
+  readonly rms: ArrayLike<number>;
+}
+
+/** One layer that reads: shares of its sources, by target unit and source unit. */
+export interface Reader {
+  readonly id: string;
+  readonly units: number;
+  readonly sources: readonly {
+    readonly source: Source;
+    /** Frobenius norm of the weights between. */
+    readonly norm: number;
+    /** Units by units of the source; every row of all sources together is 1. */
+    readonly shares: Float64Array;
+  }[];
+}
+
+export interface ReadConnections {
+  /** In the order of the model. */
+  readonly readers: readonly Reader[];
+  readonly skipped: readonly { readonly what: string; readonly reason: string }[];
+}
+
+/** @param rms by layer, and of the channels of each input of the model by its name */
+export async function readConnections(
+  coupling: Coupling,
+  layers: readonly Layer[],
+  rms: {
+    readonly layers: ReadonlyMap<Layer, ArrayLike<number>>;
+    readonly inputs: ReadonlyMap<string, ArrayLike<number>>;
+  },
+): Promise<ReadConnections> {
+  const skipped: { what: string; reason: string }[] = [];
+  const byValue = new Map(layers.map((layer) => [layer.value, layer]));
+  const readers: Reader[] = [];
+  for (const layer of layers) {
+    const places = makersOf(layer, coupling);
+    const sources: { source: Source; weights: Float64Array }[] = [];
+    let reason: string | undefined;
+    for (const place of places) {
+      const found = await sourcesOf(place, layer, coupling, byValue, rms);
+      if ('reason' in found) reason = found.reason;
+      else sources.push(...found);
+    }
+    if (sources.length === 0) {
+      skipped.push({ what: layer.id, reason: reason ?? 'no weight makes it' });
+      continue;
+    }
+    readers.push({ id: layer.id, units: layer.units, sources: toShares(layer.units, sources) });
+  }
+  return { readers, skipped };
+}
+
+/** As the explanation tells it: blocks with their strongest connections. */
+export function blocksOf({ readers }: ReadConnections, most: number): BlockConnection[] {
+  return readers.flatMap(({ id, units, sources }) =>
+    sources.map(({ source, norm, shares }) => {
+      const order = [...shares.keys()].sort((a, b) => shares[b]! - shares[a]!).slice(0, most);
+      return {
+        from: source.id,
+        to: id,
+        norm,
+        share: shares.reduce((a, b) => a + b, 0) / units,
+        strongest: order
+          .filter((at) => shares[at]! > 0)
+          .map((at) => ({
+            from: at % source.units,
+            to: Math.floor(at / source.units),
+            share: shares[at]!,
+          })),
+      };
+    }),
+  );
+}
+
+/** A weight that makes units of a layer: unitOf is by output channel. */
+interface Maker {
+  readonly node: Node;
+  readonly value: Value;
+  readonly unitOf: Int32Array;
+}
+
+function makersOf(layer: Layer, { families }: Coupling): Maker[] {
+  if (layer.kind !== 'heads')
+    return layer.weights.map(({ value, unitOf }) => ({ node: layer.node, value, unitOf }));
+  const family = families.find(({ id }) => id === layer.id);
+  return (family?.members ?? []).filter(({ side, node }) => side === 'out' && weightForms[node.op]);
+}
+
+async function sourcesOf(
+  { node, value, unitOf }: Maker,
+  layer: Layer,
+  coupling: Coupling,
+  byValue: ReadonlyMap<Value, Layer>,
+  rms: Parameters<typeof readConnections>[2],
+): Promise<{ source: Source; weights: Float64Array }[] | { readonly reason: string }> {
+  const index = node.inputs.indexOf(value);
+  const place = weightForms[node.op]?.find((each) => each.index === index);
+  const tensor = value.constant!;
+  const form = place?.form(node, tensor.dims);
+  if (!form || 'reason' in form) return { reason: form?.reason ?? 'its weight is no matrix' };
+  if ('reason' in form.inputs) return { reason: form.inputs.reason };
+  const read = node.inputs[form.inputs.index]!;
+  const above = layersAbove(read, byValue);
+  const numbers = await tensor.floats();
+  const wide = form.channels * form.groups;
+  const perOutput = form.rows / unitOf.length;
+  const squares = new Float64Array(layer.units * wide);
+  for (let row = 0; row < form.rows; row++) {
+    const unit = unitOf[Math.floor(row / perOutput)]!;
+    if (unit < 0) continue;
+    const group = Math.floor(row / (form.rows / form.groups));
+    for (let feature = 0; feature < form.features; feature++) {
+      const channel = group * form.channels + (feature % form.channels);
+      squares[unit * wide + channel]! += numbers[form.at(row, feature)]! ** 2;
+    }
+  }
+  const results: { source: Source; weights: Float64Array }[] = [];
+  for (const each of above) {
+    const units = channelUnits(each, read, { node, value }, wide, coupling);
+    if ('reason' in units) return units;
+    const isInput = each instanceof Input;
+    const own = isInput ? rms.inputs.get(each.value.name) : rms.layers.get(each);
+    const source: Source = isInput
+      ? { id: inputLayer, units: wide, rms: own ?? new Float64Array(wide).fill(1) }
+      : { id: each.id, units: each.units, rms: own! };
+    const weights = new Float64Array(layer.units * source.units);
+    for (let unit = 0; unit < layer.units; unit++) {
+      for (let channel = 0; channel < wide; channel++) {
+        const from = units.unitOf[channel]!;
+        if (from >= 0) weights[unit * source.units + from]! += squares[unit * wide + channel]!;
+      }
+    }
+    results.push({ source, weights });
+  }
+  return results.length > 0 ? results : { reason: 'nothing that is explained lies above it' };
+}
+
+/** An input of the model that a layer reads. */
+class Input {
+  readonly value: Value;
+  constructor(value: Value) {
+    this.value = value;
+  }
+}
+
+/** The nearest layers and inputs above a value. */
+function layersAbove(value: Value, byValue: ReadonlyMap<Value, Layer>): (Layer | Input)[] {
+  const found = new Set<Layer | Input>();
+  const seen = new Set<Value>();
+  const queue = [value];
+  for (let at = queue.pop(); at; at = queue.pop()) {
+    if (seen.has(at) || at.constant) continue;
+    seen.add(at);
+    const layer = byValue.get(at);
+    if (layer) found.add(layer);
+    else if (at.isInput) found.add(new Input(at));
+    else for (const input of at.producer?.inputs ?? []) if (input) queue.push(input);
+  }
+  return [...found];
+}
+
+/** Which unit of the source each channel that is read belongs to; -1 for those of other sources. */
+function channelUnits(
+  source: Layer | Input,
+  read: Value,
+  { node, value }: Pick<Maker, 'node' | 'value'>,
+  wide: number,
+  { families }: Coupling,
+): { readonly unitOf: Int32Array } | { readonly reason: string } {
+  const identity = () => Int32Array.from({ length: wide }, (_, channel) => channel);
+  if (source instanceof Input || source.value === read) {
+    const isWhole = source instanceof Input ? source.value === read : source.unitOf.length === wide;
+    if (isWhole) return { unitOf: source instanceof Input ? identity() : source.unitOf };
+  }
+  if (source instanceof Input)
+    return { reason: `between it and the input is more than pare follows ("${read.name}")` };
+  const reads = (member: Member) =>
+    member.value === value && member.node === node && member.side === 'in';
+  for (const family of families) {
+    const member = family.members.find(reads);
+    if (!member || member.unitOf.length !== wide) continue;
+    const carrier = family.carriers.find(
+      (each) => each.value === source.value && each.axis === source.axis,
+    );
+    if (!carrier) continue;
+    const own = new Map<number, number>();
+    carrier.unitOf.forEach((shared, index) => {
+      if (shared >= 0 && !own.has(shared)) own.set(shared, source.unitOf[index]!);
+    });
+    return { unitOf: member.unitOf.map((shared) => own.get(shared) ?? -1) };
+  }
+  return { reason: `its inputs cannot be told apart by the units of "${source.id}"` };
+}
+
+/** Squared weights to shares: root, times root mean square, over the sum of the row. */
+function toShares(
+  units: number,
+  sources: readonly { source: Source; weights: Float64Array }[],
+): Reader['sources'] {
+  const merged = new Map<string, { source: Source; weights: Float64Array }>();
+  for (const { source, weights } of sources) {
+    const known = merged.get(source.id);
+    if (!known) merged.set(source.id, { source, weights });
+    else
+      weights.forEach((weight, at) => {
+        known.weights[at]! += weight;
+      });
+  }
+  const list = [...merged.values()].map(({ source, weights }) => ({
+    source,
+    norm: Math.sqrt(weights.reduce((a, b) => a + b, 0)),
+    shares: weights.map((square, at) => Math.sqrt(square) * source.rms[at % source.units]!),
+  }));
+  for (let unit = 0; unit < units; unit++) {
+    let total = 0;
+    for (const { source, shares } of list)
+      for (let i = 0; i < source.units; i++) total += shares[unit * source.units + i]!;
+    if (total === 0) continue;
+    for (const { source, shares } of list)
+      for (let i = 0; i < source.units; i++) shares[unit * source.units + i]! /= total;
+  }
+  return list;
+}
