@@ -1,5 +1,5 @@
 /**
- * What the three ways to write the weight gradient of a convolution cost, and what the rule of
+ * What the ways to write the weight gradient of a convolution cost, and what the rule of
  * src/ops/gradient/conv-weight.ts chooses: the table behind its thresholds.
  *
  *   npm run build
@@ -34,7 +34,7 @@ const modules = [
 const pare = Object.assign({}, ...(await Promise.all(modules.map(load))));
 const batch = Number(options.batch);
 
-/** Channels in and out, side of the map, kernel, stride, groups. */
+/** Channels in and out, side of the map, kernel, stride, groups, pads where not half a kernel. */
 const cases = [
   ['stem 3x3 s2', 3, 32, 112, 3, 2, 1],
   ['stem 7x7 s2', 3, 64, 112, 7, 2, 1],
@@ -44,6 +44,7 @@ const cases = [
   ['128 at 28', 128, 128, 28, 3, 1, 1],
   ['256 at 14', 256, 256, 14, 3, 1, 1],
   ['512 at 7', 512, 512, 7, 3, 1, 1],
+  ['5x5 not padded', 20, 50, 12, 5, 1, 1, 0],
   ['64 at 8', 64, 64, 8, 3, 1, 1],
   ['128 at 4', 128, 128, 4, 3, 1, 1],
   ['64-128 s2', 64, 128, 56, 3, 2, 1],
@@ -53,16 +54,21 @@ const cases = [
   ['groups 4', 128, 128, 28, 3, 1, 4],
   ['depthwise at 56', 96, 96, 56, 3, 1, 96],
   ['depthwise at 14', 384, 384, 14, 3, 1, 384],
+  ['depthwise 32 at 24', 32, 32, 24, 3, 1, 32],
+  ['depthwise 64 at 12', 64, 64, 12, 3, 1, 64],
+  ['depthwise 128 at 6', 128, 128, 6, 3, 1, 128],
   ['depthwise at 7', 960, 960, 7, 3, 1, 960],
   ['depthwise s2', 192, 192, 28, 3, 2, 192],
+  ['depthwise 16 at 48 s2', 16, 16, 48, 3, 2, 16],
+  ['depthwise at 112', 32, 32, 112, 3, 1, 32],
   ['depthwise 7x7', 96, 96, 28, 7, 1, 96],
 ].filter(([name]) => name.includes(options.filter));
 
 /** A model with inputs x, dy and one output: the gradient written by one recipe. */
-function modelOf([, channels, outputs, side, kernel, stride, group], recipe) {
+function modelOf([, channels, outputs, side, kernel, stride, group, edge], recipe) {
   const model = new pare.Model({ opsets: [['', 21]], irVersion: 10 });
   const { graph } = model;
-  const pad = Math.floor(kernel / 2);
+  const pad = edge ?? Math.floor(kernel / 2);
   const place = Math.floor((side + 2 * pad - kernel) / stride) + 1;
   const weight = [outputs, channels / group, kernel, kernel];
   const input = (name, dims) => graph.addInput(name, pare.tensorType('float', dims));
@@ -83,24 +89,24 @@ function modelOf([, channels, outputs, side, kernel, stride, group], recipe) {
   const g = new pare.GradientEmitter(context, new pare.Emitter(graph));
   const window = pare.windowOf(node, x);
   const parts = { x, dy, xShape: x, dyShape: dy, weight, group, window };
-  const chosen = pare.chooseRecipe(parts);
-  const result = pare.convWeightGradient(g, parts, recipe ?? chosen);
+  const possible = pare.possibleRecipes(parts);
+  const result = pare.convWeightGradient(g, parts, recipe);
   graph.outputs.push(result);
   pare.removeDead(graph);
-  return { model, chosen };
+  return { model, possible };
 }
 
 const engine = await pare.createNodeEngine({ threads: Number(options.threads) });
 console.log(`batch ${batch}, ${options.threads} threads, ${engine.name} ${engine.version}`);
-const recipes = ['product', 'taps', 'swapped'];
+const recipes = ['product', 'shifts', 'taps', 'swapped', 'plane', 'rows'];
 const show = (...cells) =>
   console.log(
     cells.map((cell, at) => String(cell)[at ? 'padStart' : 'padEnd'](at ? 12 : 18)).join(''),
   );
 show('convolution', ...recipes, 'fast/chosen');
 for (const each of cases) {
-  const possible = each[4] === 1 ? recipes : recipes.slice(1);
-  const { chosen } = modelOf(each);
+  const { possible } = modelOf(each);
+  const [chosen] = possible;
   const sessions = [];
   for (const recipe of possible) {
     const { model } = modelOf(each, recipe);

@@ -98,6 +98,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       masked: request.masked ?? new Set(readMasks(trainable).keys()),
       averaging: options.averaging,
       batchNormalization: options.batchNormalization,
+      batchSize: options.batchSize,
       signal,
     },
     engine,

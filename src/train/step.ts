@@ -14,6 +14,7 @@ import { tensorType } from '../graph/value-type.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { appendLoss, type LossTerm } from './append-loss.js';
 import { differentiate } from './differentiate.js';
+import { fixBatch, useProducts } from './fix-shapes.js';
 import { type OptimizerOptions, optimizerNamed } from './optimizers/index.js';
 import { trainableWeights } from './trainable.js';
 
@@ -30,6 +31,8 @@ export interface StepOptions {
   /** Decay of a running mean of the weights, which is then the result. In [0, 1); 0 for none. */
   readonly averaging?: number | undefined;
   readonly batchNormalization?: 'frozen' | 'training' | undefined;
+  /** Samples of every batch: a step for this number only is faster. Default any number. */
+  readonly batchSize?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -62,8 +65,11 @@ export async function buildStep(
 ): Promise<TrainingStep> {
   const copy = cloneModel(model);
   const { graph } = copy;
-  const loss = appendLoss(copy, options.losses);
+  if (options.batchSize) await fixBatch(copy, options.batchSize, engine, options.signal);
+  // By the nodes that the model came with, before any is written in another way.
   const found = trainableWeights(copy, options.freeze);
+  if (options.batchSize) useProducts(copy);
+  const loss = appendLoss(copy, options.losses);
   const frozen = found.frozen.map(({ value: { name }, reason }) => ({ name, reason }));
   const wanted = found.weights.map(({ name }) => name);
   const { gradients, stateUpdates } = await differentiate(

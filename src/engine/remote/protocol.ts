@@ -29,6 +29,7 @@ export interface WireSessionOptions {
   readonly interOpNumThreads: number;
   readonly graphOptimizationLevel: 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
   readonly logSeverityLevel: 4;
+  readonly enableMemPattern: boolean;
   readonly executionProviders?: readonly string[];
   readonly extra: Readonly<Record<string, string>>;
   readonly externalData?: readonly { readonly path: string; readonly data: Uint8Array }[];

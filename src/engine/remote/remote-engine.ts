@@ -146,6 +146,7 @@ export function commonOptions(options: SessionOptions, threads: number): WireSes
     interOpNumThreads: 1,
     graphOptimizationLevel: options.optimization ?? 'all',
     logSeverityLevel: 4,
+    enableMemPattern: options.memoryPattern ?? true,
     extra: { ...options.config },
   };
 }

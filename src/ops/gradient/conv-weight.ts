@@ -1,16 +1,20 @@
 /**
- * The gradient of a convolution's weight, three ways to write it:
+ * The gradient of a convolution's weight, several ways to write it:
  *
  * - `product`, for kernels of one element: one matrix product per sample, summed.
  * - `taps`: for every element of the kernel a strided slice of the padded input and a matrix
  *   product with dY (for depthwise kernels an element-wise product and a sum).
+ * - `shifts`, for two axes and stride 1: x moved along the last axis and dY along the other one, so
+ *   that a kernel of 3x3 takes 6 copies instead of 9, and one of 5x5 takes 10 instead of 25.
  * - `swapped`: one convolution of x with dY as its kernel, batch and channels swapped, strides and
  *   dilations swapped, the surplus cut off.
+ * - `plane` and `rows`, for depthwise kernels: see depthwise-weight.ts.
  *
  * Which one is fastest depends on the shape; the wrong one costs 3 to 10 times. The thresholds in
  * `chooseRecipe` are measured by bench/conv-gradient.mjs.
  */
 import type { Value } from '../../graph/value.js';
+import { byPlane, byRows } from './depthwise-weight.js';
 import type { GradientEmitter } from './rule.js';
 import { spatialAxes, tapsOf, type Window } from './window.js';
 
@@ -27,24 +31,53 @@ export interface ConvWeightParts {
   readonly window: Window;
 }
 
-export type ConvWeightRecipe = 'product' | 'taps' | 'swapped';
+export type ConvWeightRecipe = keyof typeof recipes;
 
 /** The recipe for a shape. Dims that are not fixed count as large. */
 export function chooseRecipe(parts: ConvWeightParts): ConvWeightRecipe {
-  const { weight, group, window, dyShape } = parts;
+  return possibleRecipes(parts)[0]!;
+}
+
+/** All recipes that fit, the one that is expected to be fastest first. */
+export function possibleRecipes(parts: ConvWeightParts): ConvWeightRecipe[] {
+  const { weight, group, window, xShape, dyShape } = parts;
   const [outputs, channels] = weight as [number, number];
   const isPadded = [...window.begins, ...window.ends].some((pad) => pad !== 0);
-  if (window.kernel.every((size) => size === 1) && !isPadded) return 'product';
-  const isDepthwise = channels === 1 && group > 1 && outputs === group;
   const isStrided = window.strides.some((stride) => stride > 1);
-  if (isDepthwise) return isStrided ? 'swapped' : 'taps';
-  const side = Math.max(
-    ...spatialAxes(window).map((axis) => {
-      const dim = dyShape.dims?.[axis];
-      return typeof dim === 'number' ? dim : Number.POSITIVE_INFINITY;
-    }),
-  );
-  return side <= 7 || channels <= 4 ? 'swapped' : 'taps';
+  const [from, to] = [fixedPlane(xShape, window), fixedPlane(dyShape, window)];
+  if (window.kernel.every((size) => size === 1) && !isPadded) {
+    return ['product', 'taps', 'swapped'];
+  }
+  if (channels === 1 && group > 1 && outputs === group) {
+    const general: ConvWeightRecipe[] = isStrided ? ['swapped', 'taps'] : ['taps', 'swapped'];
+    if (!from || !to) return general;
+    const dense: ConvWeightRecipe[] = window.rank === 2 ? ['rows', 'plane'] : ['plane'];
+    if (product(from) * product(to) <= largestPlane) return [...dense.reverse(), ...general];
+    const isWide = window.rank !== 2 || (!isStrided && from[1]! > widestRow);
+    return isWide ? general : ['rows', ...general];
+  }
+  const side = Math.max(...(to ?? [Number.POSITIVE_INFINITY]));
+  const general: ConvWeightRecipe[] =
+    side <= 7 || channels <= 4 ? ['swapped', 'taps'] : ['taps', 'swapped'];
+  if (window.rank !== 2 || isStrided || !from || !to) return general;
+  // Rows of zeros take part in the products.
+  const isTight = from[0]! <= 1.6 * to[0]!;
+  return general[0] === 'taps' && isTight ? ['shifts', ...general] : [...general, 'shifts'];
+}
+
+/** Places of x times places of dY up to which one product over both is fastest. */
+const largestPlane = 24_000;
+/** Above this width a product per row costs more than the taps. */
+const widestRow = 64;
+
+/** The spatial dims where all are fixed. */
+function fixedPlane(value: Value, window: Window): number[] | undefined {
+  const dims = spatialAxes(window).map((axis) => value.dims?.[axis]);
+  return dims.every((dim) => typeof dim === 'number') ? (dims as number[]) : undefined;
+}
+
+function product(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total * number, 1);
 }
 
 /** Writes the gradient, [M, C / group, ...kernel]. */
@@ -56,9 +89,14 @@ export function convWeightGradient(
   return recipes[recipe](g, parts);
 }
 
-const recipes: Readonly<
-  Record<ConvWeightRecipe, (g: GradientEmitter, parts: ConvWeightParts) => Value>
-> = Object.freeze({ product: byProduct, taps: byTaps, swapped: bySwap });
+const recipes = Object.freeze({
+  product: byProduct,
+  taps: byTaps,
+  shifts: byShifts,
+  swapped: bySwap,
+  plane: byPlane,
+  rows: byRows,
+});
 
 function byProduct(g: GradientEmitter, parts: ConvWeightParts): Value {
   const { x, weight, window } = parts;
@@ -86,6 +124,50 @@ function byTaps(g: GradientEmitter, parts: ConvWeightParts): Value {
   const joined = g.concat(products, 2);
   return rank === 1 ? joined : g.reshape(joined, weight);
 }
+
+/**
+ * Tap (i, j) pairs dY[h, w] with x[h + i - pad, w + j - pad]. With dY moved down by i - pad into the
+ * rows of x, and x moved left by j - pad into the columns of dY, all taps are products of the two.
+ * dY moves by whole rows, which lie one behind the other.
+ */
+function byShifts(g: GradientEmitter, parts: ConvWeightParts): Value {
+  const { x, dy, xShape, dyShape, weight, group, window } = parts;
+  const { kernel, dilations, begins } = window;
+  const [outputs, channels] = weight as [number, number];
+  const [height, width] = fixedPlane(xShape, window) as [number, number];
+  const [rows, columns] = fixedPlane(dyShape, window) as [number, number];
+  const flatDy = g.reshape(dy, [0, outputs, rows * columns]);
+  const lowered = Array.from({ length: kernel[0]! }, (_, tap) => {
+    const before = tap * dilations[0]! - begins[0]!;
+    const after = height - rows - before;
+    if (before === 0 && after === 0) return flatDy;
+    return g.op('Pad', [flatDy, g.ints(0, 0, before * columns, 0, 0, after * columns)]);
+  });
+  const moved = Array.from({ length: kernel[1]! }, (_, tap) => {
+    const before = begins[1]! - tap * dilations[1]!;
+    const after = columns - width - before;
+    if (before === 0 && after === 0) return x;
+    return g.op('Pad', [x, g.ints(0, 0, 0, before, 0, 0, 0, after)]);
+  });
+  // Few channels make small products: one over all columns of the kernel is worth the copy.
+  const isJoined = group === 1 && channels * kernel[1]! <= widestJoint;
+  if (isJoined) {
+    const joined = g.concat(moved, 1);
+    const wide = { ...parts, weight: [outputs, channels * kernel[1]!] };
+    const products = lowered.map((each) => tapProduct(g, { ...wide, dy: each }, joined));
+    const all = g.reshape(g.concat(products, 1), [outputs, kernel[0]!, kernel[1]!, channels]);
+    return g.transpose(all, [0, 3, 1, 2]);
+  }
+  const products = lowered.flatMap((each) =>
+    moved.map((seen) =>
+      g.reshape(tapProduct(g, { ...parts, dy: each }, seen), [outputs, channels, 1]),
+    ),
+  );
+  return g.reshape(g.concat(products, 2), weight);
+}
+
+/** Columns of a joined product, see byShifts. */
+const widestJoint = 128;
 
 /** The elements of x that a position of the kernel meets, in the spatial shape of dY. */
 function tapSlice(g: GradientEmitter, parts: ConvWeightParts, x: Value, tap: readonly number[]) {

@@ -7,10 +7,50 @@ import { reach, repeat, spatialAxes, tapsOf, type Window, windowOf } from './win
 const maxPool = rule((g, node) => [
   () => {
     const x = node.input(0);
+    if (isTiling(g, node)) return maxPoolByTiles(g, node);
     if (!g.scatter) return maxPoolByTaps(g, node);
     return scatterToPositions(g, x, maxIndices(g, node), g.grad());
   },
 ]);
+
+/** Whether the windows lie side by side and cover everything, in a type that Resize takes. */
+function isTiling(g: GradientEmitter, node: Node): boolean {
+  const [x, y] = [node.input(0), node.output()];
+  if (g.type !== 'float' || x.dataType !== 'float') return false;
+  const { kernel, strides, dilations, begins, ends } = windowOf(node, x);
+  return kernel.every(
+    (size, axis) =>
+      strides[axis] === size &&
+      (size === 1 || dilations[axis] === 1) &&
+      begins[axis] === 0 &&
+      ends[axis] === 0 &&
+      typeof x.dims?.[axis + 2] === 'number' &&
+      x.dims[axis + 2] === size * Number(y.dims?.[axis + 2]),
+  );
+}
+
+/**
+ * Windows side by side: output and gradient are enlarged and compared, ties share the gradient.
+ * That leaves the forward pass without indices, with which it takes 20 times as long (3.6 against
+ * 0.18 ms for 64 x 20 pictures of 24x24, 2x2, one thread; this takes 0.8, the scatter 0.6).
+ */
+function maxPoolByTiles(g: GradientEmitter, node: Node): Value {
+  const { kernel } = windowOf(node, node.input(0));
+  const scales = g.constant('float', [kernel.length + 2], [1, 1, ...kernel]);
+  const enlarge = (value: Value) =>
+    g.op('Resize', [value, undefined, scales], {
+      mode: 'nearest',
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    });
+  const isMaximum = g.cast(g.op('Equal', [g.input(), enlarge(g.output())]));
+  const pool = { kernel_shape: kernel, strides: kernel };
+  const count = g.mul(
+    g.op('AveragePool', [isMaximum], pool),
+    kernel.reduce((product, size) => product * size, 1),
+  );
+  return g.mul(isMaximum, enlarge(g.div(g.grad(), count)));
+}
 
 /** Places of the maxima in the flattened input. In column order they count differently. */
 function maxIndices(g: GradientEmitter, node: Node): Value {

@@ -111,6 +111,8 @@ export const gradientCases: readonly GradientCase[] = [
     'float[1,2,6,6] x',
     'y, i = MaxPool<kernel_shape=[2,2],strides=[2,2],storage_order=1>(x)\n z = Mul(y, y)',
   ],
+  ['max pool tiles', 'float[2,3,6,8] x', 'y = MaxPool<kernel_shape=[2,4],strides=[2,4]>(x)'],
+  ['conv shrinking', 'float[2,3,7,8] x, float[4,3,5,5] w', 'y = Conv(x, w)'],
   ['max pool 1-D', 'float[1,2,9] x', 'y = MaxPool<kernel_shape=[3]>(x)'],
   [
     'average pool',

@@ -117,3 +117,29 @@ export function tapsOf(kernel: readonly number[]): number[][] {
     [[]],
   );
 }
+
+/**
+ * For every position of the kernel the pairs of an input place p and an output place q that it
+ * joins, as p * (number of output places) + q, places counted in the order in which they are stored.
+ */
+export function placesOf(
+  window: Window,
+  from: readonly number[],
+  to: readonly number[],
+): number[][] {
+  const { strides, dilations, begins } = window;
+  const count = (dims: readonly number[]) => dims.reduce((product, dim) => product * dim, 1);
+  const outputs = count(to);
+  const targets = tapsOf(to);
+  return tapsOf(window.kernel).map((tap) =>
+    targets.flatMap((target, q) => {
+      let p = 0;
+      for (const [axis, place] of target.entries()) {
+        const at = place * strides[axis]! + tap[axis]! * dilations[axis]! - begins[axis]!;
+        if (at < 0 || at >= from[axis]!) return [];
+        p = p * from[axis]! + at;
+      }
+      return [p * outputs + q];
+    }),
+  );
+}

@@ -1,0 +1,97 @@
+/** Steps of one batch size compute what steps of any batch size do. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Engine, HostTensor } from '../engine/engine.js';
+import { float32Of, hostTensor, randomFeeds } from '../engine/host-tensor.js';
+import { modelSource } from '../engine/model-source.js';
+import { createNodeEngine } from '../engine/node.js';
+import { parseModel } from '../graph/parse.js';
+import { optimizerOptions } from './optimizers/index.js';
+import { buildStep, type StepOptions } from './step.js';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await createNodeEngine({ threads: 1 });
+});
+afterAll(() => engine.close());
+
+const numbers = (count: number) =>
+  Array.from({ length: count }, (_, at) => (((at * 7919) % 31) / 31 - 0.5).toFixed(3)).join(',');
+
+/** A depthwise convolution of small maps, pooling, and a product. */
+const text = `
+<ir_version: 9, opset_import: ["" : 18]>
+net (float[batch,4,6,6] x) => (float[batch,3] y)
+<float[4,1,3,3] w = {${numbers(36)}}, float[4] b = {0.1,-0.1,0.2,0}, float[36,3] v = {${numbers(108)}}, int64[2] flat = {0,-1}>
+{
+  c = Conv<group=4,pads=[1,1,1,1]>(x, w, b)
+  r = Relu(c)
+  p = MaxPool<kernel_shape=[2,2],strides=[2,2]>(r)
+  f = Reshape(p, flat)
+  y = MatMul(f, v)
+}`;
+
+type Options = Partial<StepOptions> & { readonly optimizer?: undefined };
+
+/** Loss and updated weights after one step of these samples. */
+async function stepOnce(options: Options, feeds: Record<string, HostTensor>) {
+  const step = await buildStep(
+    parseModel(text),
+    {
+      losses: [{ loss: 'mse', output: 'y', target: 'target' }],
+      ...options,
+      optimizer: optimizerOptions.parse({ optimizer: 'sgd' }),
+    },
+    engine,
+  );
+  const session = await engine.createSession(await modelSource(step.model));
+  const results = await session.run({
+    ...feeds,
+    ...Object.fromEntries(step.state),
+    [step.learningRate]: hostTensor('float', [], Float32Array.of(0.1)),
+    ...(session.inputs.some(({ name }) => name === step.step) && {
+      [step.step]: hostTensor('float', [], Float32Array.of(1)),
+    }),
+  });
+  await session.release();
+  return {
+    loss: float32Of(results[step.loss]!)[0]!,
+    weights: Object.fromEntries(
+      Array.from(step.results, ([weight, input]) => [
+        weight,
+        float32Of(results[step.next.get(input)!]!),
+      ]),
+    ),
+    operators: [...step.model.graph.nodes].map(({ op }) => op),
+  };
+}
+
+function samples(count: number): Record<string, HostTensor> {
+  const ports = [
+    { name: 'x', dataType: 'float', dims: [count, 4, 6, 6] },
+    { name: 'target', dataType: 'float', dims: [count, 3] },
+  ] as const;
+  return randomFeeds(ports, { seed: 5 });
+}
+
+function expectClose(actual: Record<string, Float32Array>, wanted: Record<string, Float32Array>) {
+  expect(Object.keys(actual).sort()).toEqual(Object.keys(wanted).sort());
+  for (const [name, numbers] of Object.entries(wanted)) {
+    for (const [at, number] of numbers.entries()) {
+      expect(Math.abs(actual[name]![at]! - number), `${name}[${at}]`).toBeLessThan(1e-6);
+    }
+  }
+}
+
+test('a step for one batch size takes products for small depthwise maps, with the same result', async () => {
+  const feeds = samples(16);
+  const open = await stepOnce({}, feeds);
+  const fixed = await stepOnce({ batchSize: 16 }, feeds);
+  expect(open.operators).toContain('Conv');
+  expect(fixed.operators).not.toContain('Conv');
+  expect(fixed.operators).not.toContain('Shape');
+  expect(fixed.loss).toBeCloseTo(open.loss, 5);
+  expectClose(fixed.weights, open.weights);
+  // Patterns go by the nodes of the model, whatever they are written as.
+  const frozen = await stepOnce({ batchSize: 16, freeze: ['op:Conv'] }, feeds);
+  expect(Object.keys(frozen.weights)).toEqual(['v']);
+});
