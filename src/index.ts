@@ -69,7 +69,7 @@ export { quantize, schemes } from './quantize/index.js';
 export type { Override } from './quantize/static/override-schema.js';
 export { simplifications, simplify } from './simplify/index.js';
 export { appendLoss, type LossTerm } from './train/append-loss.js';
-export type { CheckpointStore, EpochRow } from './train/checkpoint.js';
+export type { CheckpointStore, EpochRow, Restart } from './train/checkpoint.js';
 export {
   type DifferentiateOptions,
   type Differentiation,

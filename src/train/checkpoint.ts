@@ -21,6 +21,17 @@ export interface EpochRow {
   readonly seconds: number;
 }
 
+/** The first epoch made it worse, or the loss was no number: it began again at a lower rate. */
+export interface Restart {
+  /** Highest rates, before and after. */
+  readonly from: number;
+  readonly to: number;
+  /** Of the first step; null where that was no number. */
+  readonly startLoss: number | null;
+  /** Mean of the first epoch; null where the loss was no number. */
+  readonly loss: number | null;
+}
+
 export interface Checkpoint {
   /** Says of what: another model, data or setting cannot go on from here. */
   readonly key: string;
@@ -28,6 +39,9 @@ export interface Checkpoint {
   readonly step: number;
   /** Sum of the losses of the epoch that is under way, and its seconds so far. */
   readonly lossSum: number;
+  /** Loss of the first step, and what was given up before it. */
+  readonly startLoss: number | null;
+  readonly restarts: readonly Restart[];
   readonly seconds: number;
   readonly history: readonly EpochRow[];
   /** Validation before the first step. */

@@ -15,13 +15,13 @@ export const finetuneLossNames = [
 ] as const;
 
 export const finetuneOptions = z.object({
-  epochs: z._default(z.int().check(z.positive()), 5),
-  batchSize: z._default(z.int().check(z.positive()), 64),
+  epochs: z._default(z.int().check(z.positive()), 10),
+  batchSize: z._default(z.int().check(z.positive()), 32),
   loss: z._default(z.enum(finetuneLossNames), 'auto'),
   /** Share of the labels in the loss beside the teacher, where there are labels. In [0, 1]. */
   labelShare: z._default(z.number().check(z.gte(0), z.lte(1)), 0),
   /** Softens teacher and student alike. */
-  temperature: z._default(z.number().check(z.positive()), 4),
+  temperature: z._default(z.number().check(z.positive()), 2),
   labelSmoothing: z._default(z.number().check(z.gte(0), z.lt(1)), 0),
   ...scheduleOptions.shape,
   ...optimizerOptions.shape,

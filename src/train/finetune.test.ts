@@ -62,7 +62,7 @@ const request = (more: Partial<FinetuneRequest> = {}): FinetuneRequest => ({
   engine,
   seed: 3,
   ...more,
-  options: { epochs: 2, batchSize: 32, ...more.options },
+  options: { epochs: 2, ...more.options },
 });
 
 async function weightsOf(model: Model): Promise<Record<string, Float32Array>> {
@@ -169,7 +169,32 @@ test('what is missing is said', async () => {
   await expect(
     finetune(request({ teacher: undefined, options: { loss: 'distillation' } })),
   ).rejects.toThrow(/compares with a teacher/);
-  await expect(finetune(request({ options: { learningRate: 1e9 } }))).rejects.toThrow(
-    /the loss is (NaN|Infinity)/,
+  await expect(finetune(request({ options: { learningRate: 1e30 } }))).rejects.toThrow(
+    /the loss is no number/,
   );
+});
+
+test('a rate that makes it worse is lowered until it does not, also where it was stopped', async () => {
+  const options = { learningRate: 4, epochs: 1 };
+  const store = memoryStore();
+  const controller = new AbortController();
+  const given: number[] = [];
+  const stopped = finetune(
+    request({
+      options,
+      signal: controller.signal,
+      checkpoint: { store, everySteps: 3 },
+      onRestart: ({ from, to }) => {
+        given.push(from, to);
+        if (given.length === 4) controller.abort();
+      },
+    }),
+  );
+  await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+  expect(given).toEqual([4, 1, 1, 0.25]);
+  const resumed = await finetune(request({ options, checkpoint: { store, everySteps: 3 } }));
+  expect(resumed.restarts.map(({ to }) => to)).toEqual([1, 0.25]);
+  expect(resumed.history).toHaveLength(1);
+  const whole = await finetune(request({ options }));
+  expect(await weightsOf(resumed.model)).toEqual(await weightsOf(whole.model));
 });

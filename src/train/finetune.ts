@@ -20,7 +20,7 @@ import { Tensor } from '../onnx/tensor.js';
 import type { Progress } from '../progress.js';
 import { readMasks } from '../prune/masks.js';
 import { simplify } from '../simplify/index.js';
-import type { CheckpointStore, EpochRow } from './checkpoint.js';
+import type { CheckpointStore, EpochRow, Restart } from './checkpoint.js';
 import { finetuneOptions } from './finetune-options.js';
 import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
 import { type LossPlan, planLosses, valueOfOutput } from './loss-plan.js';
@@ -48,6 +48,8 @@ export interface FinetuneRequest {
   readonly progress?: Progress | undefined;
   /** With the name of the score, such as 'top-1'. */
   readonly onEpoch?: ((row: EpochRow, scoreName: string) => void) | undefined;
+  /** The rate was too high, and training begins again at a lower one. */
+  readonly onRestart?: ((restart: Restart) => void) | undefined;
   /** Memory of the machine: a run that needs more is refused before it starts. Default no limit. */
   readonly memoryLimitBytes?: number | undefined;
 }
@@ -145,6 +147,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       signal,
       progress,
       onEpoch: (row) => request.onEpoch?.(row, scoreName),
+      onRestart: request.onRestart,
     });
     const steps = result.history.length * samples.stepsPerEpoch;
     // Of training alone, in all processes that took part.

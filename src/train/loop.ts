@@ -14,6 +14,7 @@ import {
   decodeCheckpoint,
   type EpochRow,
   encodeCheckpoint,
+  type Restart,
 } from './checkpoint.js';
 import { learningRateAt, type ScheduleOptions } from './schedule.js';
 import type { TrainingStep } from './step.js';
@@ -36,8 +37,12 @@ export interface LoopRequest {
   readonly engine: Engine;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
+  /** True where the loss rises for other reasons than the rate, such as weights that leave. */
+  readonly mayWorsen?: boolean | undefined;
   /** Called after every epoch. */
   readonly onEpoch?: ((row: EpochRow) => void) | undefined;
+  /** Called when training begins again at a lower rate. */
+  readonly onRestart?: ((restart: Restart) => void) | undefined;
 }
 
 export type TrainingBatch =
@@ -61,9 +66,17 @@ export interface LoopResult {
   /** Before the first step; null where nothing was validated. */
   readonly startScore: number | null;
   readonly stoppedEarly: boolean;
+  /** Falls to a lower rate. */
+  readonly restarts: readonly Restart[];
   /** Steps that a checkpoint had done before. */
   readonly resumedAt: number;
 }
+
+/** How often training begins again at a lower rate, and how much lower. */
+const restartLimit = 3;
+const restartFactor = 1 / 4;
+/** How much higher the loss of the first epoch is than that of the first step, to be worse. */
+const worseLoss = 1.5;
 
 /**
  * @throws PareError `quality` when the loss is no number any more, `aborted` on the signal; the
@@ -96,6 +109,8 @@ class Loop {
   #state: Record<string, HostTensor>;
   #step = 0;
   #lossSum = 0;
+  #startLoss: number | null = null;
+  #restarts: Restart[] = [];
   #secondsBefore = 0;
   #history: EpochRow[] = [];
   #startScore: number | null = null;
@@ -122,7 +137,14 @@ class Loop {
       let epoch = Math.floor(this.#step / samples.stepsPerEpoch);
       for (; epoch < epochs; epoch++) {
         const row = await this.#epoch(epoch, steps, (detail) => task.update(this.#step, detail));
-        const score = validate ? await validate(this.#weights()) : null;
+        const score = validate && row ? await validate(this.#weights()) : null;
+        if (!row || (epoch === 0 && this.#isWorse(row.loss, score))) {
+          if (this.#fallBack(row?.loss ?? null)) {
+            epoch = -1;
+            continue;
+          }
+          if (!row) throw this.#diverged();
+        }
         if (score !== null) this.#keepIfBetter(epoch + 1, score);
         this.#history.push({ ...row, score });
         this.#request.onEpoch?.(this.#history.at(-1)!);
@@ -143,13 +165,15 @@ class Loop {
       bestScore: this.#best?.score ?? null,
       startScore: this.#startScore,
       stoppedEarly,
+      restarts: this.#restarts,
       resumedAt,
     };
   }
 
-  /** Steps of an epoch from where it stands. */
+  /** Steps of an epoch from where it stands; undefined when the loss is no number any more. */
   async #epoch(epoch: number, steps: number, tell: (detail: string) => void) {
-    const { samples, checkpoint, schedule, signal } = this.#request;
+    const { samples, checkpoint, signal } = this.#request;
+    const schedule = { ...this.#request.schedule, learningRate: this.#highestRate };
     const first = this.#step - epoch * samples.stepsPerEpoch;
     const start = performance.now();
     const seconds = () => this.#secondsBefore + (performance.now() - start) / 1000;
@@ -157,7 +181,10 @@ class Loop {
     for await (const batch of samples.epoch(epoch, first)) {
       throwIfAborted(signal);
       learningRate = learningRateAt(this.#step, steps, schedule);
-      this.#lossSum += await this.#train(batch, learningRate);
+      const loss = await this.#train(batch, learningRate);
+      if (!Number.isFinite(loss)) return undefined;
+      this.#startLoss ??= loss;
+      this.#lossSum += loss;
       this.#step++;
       const inEpoch = this.#step - epoch * samples.stepsPerEpoch;
       tell(`loss ${(this.#lossSum / inEpoch).toPrecision(4)}`);
@@ -187,13 +214,42 @@ class Loop {
       this.#fetches,
     );
     const loss = float32Of(outputs[step.loss]!)[0]!;
-    if (!Number.isFinite(loss)) {
-      throw new PareError('quality', `train: the loss is ${loss} in step ${this.#step + 1}`, {
-        hint: `the weights left the range of float32: lower --lr (it is ${learningRate.toPrecision(3)} here), clip gradients, or --freeze what is before a Sqrt or Log of zero, whose gradient has no bound`,
-      });
-    }
     for (const [input, output] of step.next) this.#state[input] = outputs[output]!;
     return loss;
+  }
+
+  get #highestRate(): number {
+    return this.#restarts.at(-1)?.to ?? this.#request.schedule.learningRate;
+  }
+
+  #isWorse(loss: number, score: number | null): boolean {
+    const isLower = score === null || score < this.#startScore!;
+    return isLower && loss > worseLoss * this.#startLoss! && !this.#request.mayWorsen;
+  }
+
+  /** Back to the first step, at a lower rate; false when that was done often enough. */
+  #fallBack(loss: number | null): boolean {
+    if (this.#restarts.length === restartLimit) return false;
+    const from = this.#highestRate;
+    this.#restarts.push({ from, to: from * restartFactor, startLoss: this.#startLoss, loss });
+    this.#state = Object.fromEntries(this.#request.step.state);
+    this.#step = 0;
+    this.#lossSum = 0;
+    this.#secondsBefore = 0;
+    this.#history = [];
+    this.#startLoss = null;
+    // The student itself is what everything is compared with.
+    if (this.#startScore !== null) this.#best = undefined;
+    if (this.#startScore !== null) this.#keepIfBetter(0, this.#startScore);
+    this.#request.onRestart?.(this.#restarts.at(-1)!);
+    return true;
+  }
+
+  #diverged(): PareError {
+    const { learningRate } = this.#request.schedule;
+    return new PareError('quality', `train: the loss is no number in step ${this.#step + 1}`, {
+      hint: `the weights left the range of float32, at rates from ${learningRate} down to ${this.#highestRate.toPrecision(3)}: lower --lr, clip gradients, or --freeze what is before a Sqrt or Log of zero, whose gradient has no bound`,
+    });
   }
 
   #weights(): Weights {
@@ -216,6 +272,8 @@ class Loop {
         key: checkpoint.key,
         step: this.#step,
         lossSum: this.#lossSum,
+        startLoss: this.#startLoss,
+        restarts: this.#restarts,
         seconds,
         history: this.#history,
         startScore: this.#startScore,
@@ -240,6 +298,8 @@ class Loop {
     }
     this.#step = found.step;
     this.#lossSum = found.lossSum;
+    this.#startLoss = found.startLoss;
+    this.#restarts = [...found.restarts];
     this.#secondsBefore = found.seconds;
     this.#history = [...found.history];
     this.#startScore = found.startScore;

@@ -12,7 +12,7 @@ export const scheduleOptions = z.object({
   /** How the rate falls after the warm-up. */
   schedule: z._default(z.enum(scheduleNames), 'cosine'),
   /** Highest learning rate, reached at the end of the warm-up. */
-  learningRate: z._default(z.number().check(z.positive()), 0.001),
+  learningRate: z._default(z.number().check(z.positive()), 0.01),
   /** Share of all steps in which the rate rises linearly from 0. In [0, 1). */
   warmup: z._default(z.number().check(z.gte(0), z.lt(1)), 0.05),
   /** The last rate as a share of the highest, for linear and cosine. In [0, 1]. */

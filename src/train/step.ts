@@ -141,6 +141,7 @@ export async function buildStep(
       learningRate,
       step,
       weightDecay: decayOf(content, options.optimizer),
+      magnitude: magnitudeOf(content),
       options: options.optimizer,
     });
     carry(weight, update.weight, content);
@@ -177,6 +178,19 @@ export async function buildStep(
 /** Biases and norms, which have one dim, are not pulled towards zero. */
 function decayOf({ dims }: HostTensor, { weightDecay }: OptimizerOptions): number {
   return dims.filter((dim) => dim > 1).length > 1 ? weightDecay : 0;
+}
+
+/** Of the entries that are there: pruned ones tell nothing. Fresh biases are all zero. */
+const freshMagnitude = 0.01;
+
+function magnitudeOf({ data }: HostTensor): number {
+  let squares = 0;
+  let count = 0;
+  for (const weight of data as Float32Array) {
+    squares += weight * weight;
+    if (weight !== 0) count++;
+  }
+  return count > 0 ? Math.sqrt(squares / count) : freshMagnitude;
 }
 
 /** Where the weight is zero its gradient is, and so are momentum and all moments. */

@@ -23,7 +23,7 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   temperature: { description: 'distillation: softens teacher and student alike' },
   labelSmoothing: { description: 'cross-entropy: spread over all classes', unit: 'share' },
   schedule: { description: 'how the rate falls after the warm-up', placeholder: 'NAME' },
-  learningRate: { description: 'highest learning rate' },
+  learningRate: { description: 'highest learning rate, see --relative' },
   warmup: { description: 'share of all steps in which the rate rises', unit: 'share' },
   finalShare: {
     description: 'linear, cosine: last rate as a share of the highest',
@@ -32,6 +32,9 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   milestones: { description: 'step: shares of all steps after which the rate falls' },
   stepFactor: { description: 'step: factor at each milestone' },
   optimizer: { description: 'how weights follow their gradients' },
+  relative: {
+    description: 'adam, adamw: the rate is a share of the magnitude of each weight (the default)',
+  },
   momentum: { description: 'sgd: share of the last direction that is kept' },
   nesterov: { description: 'sgd: look ahead by the momentum (the default)' },
   weightDecay: { description: 'pull towards zero, for weights of two dims and more' },

@@ -17,7 +17,7 @@ import { modelFiles } from '../../node.js';
 import { bordersAs } from '../../optimize/measuring.js';
 import { trainingPart } from '../../report/build/training.js';
 import { formatBytes, formatInteger } from '../../report/format.js';
-import type { EpochRow } from '../../train/checkpoint.js';
+import type { EpochRow, Restart } from '../../train/checkpoint.js';
 import { type FinetuneResult, finetune } from '../../train/finetune.js';
 import { type CheckpointFile, checkpointFile } from '../checkpoint-file.js';
 import type { CommandContext } from '../command.js';
@@ -89,6 +89,7 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
     signal,
     progress,
     onEpoch: (row, scoreName) => output.human(rows.text(row, scoreName)),
+    onRestart: (restart) => output.warn(restartText(restart)),
   }).catch((error) => {
     throw withAdvice(error, store);
   });
@@ -174,6 +175,14 @@ class EpochRows {
     this.#started = true;
     return `\n${line(header)}\n${row}`;
   }
+}
+
+function restartText({ from, to, startLoss, loss }: Restart): string {
+  const what =
+    loss === null || startLoss === null
+      ? 'the loss was no number any more'
+      : `the first epoch made it worse (loss ${loss.toPrecision(4)}, ${startLoss.toPrecision(4)} in the first step)`;
+  return `${what} at a rate of ${from.toPrecision(3)}: it begins again at ${to.toPrecision(3)}`;
 }
 
 function outcome(result: FinetuneResult): string {

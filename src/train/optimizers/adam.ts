@@ -1,6 +1,11 @@
 /**
  * Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1) and AdamW, whose weight decay does not
  * go through the moments (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2).
+ *
+ * A step of Adam is as long as the rate, whatever the gradient. With `relative` the rate counts in
+ * magnitudes of the weight (parameter scaling of Shazeer and Stern 2018, arXiv:1804.04235), which
+ * one rate can fit to a first layer that takes raw bytes, to folded norms and to biases alike.
+ * Theirs follows the weight as it changes; ours is taken once, which costs nothing per step.
  */
 import type { Value } from '../../graph/value.js';
 import type { Optimizer, UpdateRequest } from './optimizer.js';
@@ -21,20 +26,26 @@ export const adamw: Optimizer = Object.freeze({
   update(request) {
     const { emitter: e, weight, learningRate, weightDecay } = request;
     if (weightDecay === 0) return moments(request, weight);
+    // A share of the weight by itself: no magnitude belongs here.
     const shrunk = e.sub(weight, e.mul(weight, e.mul(learningRate, weightDecay)));
     return moments(request, shrunk);
   },
 } satisfies Optimizer);
 
+/** How far a step goes at most, about. */
+function stepLength({ emitter: e, learningRate, magnitude, options }: UpdateRequest): Value {
+  return options.relative ? e.mul(learningRate, magnitude) : learningRate;
+}
+
 /** Both moments, corrected for their start at zero; the correction is two scalars per step. */
 function moments(request: UpdateRequest, from: Value) {
-  const { emitter: e, gradient, state, learningRate, step, options } = request;
+  const { emitter: e, gradient, state, step, options } = request;
   const { beta1, beta2, epsilon } = options;
   const mean = e.add(e.mul(state.mean!, beta1), e.mul(gradient, 1 - beta1));
   const square = e.add(e.mul(state.square!, beta2), e.mul(e.square(gradient), 1 - beta2));
   const open = (beta: number) => e.sub(e.scalar(1), e.op('Pow', [e.scalar(beta), step]));
   const root = e.op('Sqrt', [e.div(square, open(beta2))]);
   const direction = e.div(mean, e.add(root, epsilon));
-  const rate = e.div(learningRate, open(beta1));
+  const rate = e.div(stepLength(request), open(beta1));
   return { weight: e.sub(from, e.mul(direction, rate)), state: { mean, square } };
 }

@@ -19,6 +19,8 @@ export interface UpdateRequest {
   readonly step: Value;
   /** Weight decay of this weight: 0 for biases and norms. */
   readonly weightDecay: number;
+  /** Of a typical entry of this weight, as training found it; see `relative` of the options. */
+  readonly magnitude: number;
   readonly options: OptimizerOptions;
 }
 

@@ -25,6 +25,7 @@ const gradients = [
   [0, -0.4, 0.5],
 ];
 const rates = [0.1, 0.05, 0.1, 0.02];
+const magnitude = 0.3;
 
 /** The weights after each step, by a one-weight step model. */
 async function run(given: object): Promise<number[][]> {
@@ -42,6 +43,7 @@ async function run(given: object): Promise<number[][]> {
     learningRate: input('rate', []),
     step: input('step', []),
     weightDecay: options.weightDecay,
+    magnitude,
     options,
   });
   graph.outputs.push(weight, ...Object.values(state));
@@ -108,7 +110,8 @@ const adamStep = (decoupled: boolean) => (o: OptimizerOptions, x: Scalar) => {
   x.s = o.beta2 * x.s + (1 - o.beta2) * g * g;
   const mean = x.m / (1 - o.beta1 ** x.t);
   const square = x.s / (1 - o.beta2 ** x.t);
-  x.w -= (x.rate * mean) / (Math.sqrt(square) + o.epsilon);
+  const length = x.rate * (o.relative ? magnitude : 1);
+  x.w -= (length * mean) / (Math.sqrt(square) + o.epsilon);
 };
 
 describe('sgd', () => {
@@ -127,12 +130,17 @@ describe('sgd', () => {
 });
 
 test.each([
-  ['adam', false],
-  ['adamw', true],
-])('%s with its bias corrections and weight decay', async (optimizer, decoupled) => {
-  const given = { optimizer, weightDecay: 0.1, beta1: 0.8, beta2: 0.95 };
-  close(await run(given), expected(given, adamStep(decoupled)));
-});
+  ['adam', false, false],
+  ['adam', false, true],
+  ['adamw', true, false],
+  ['adamw', true, true],
+])(
+  '%s with its bias corrections and weight decay (decoupled: %s, relative: %s)',
+  async (optimizer, decoupled, relative) => {
+    const given = { optimizer, weightDecay: 0.1, beta1: 0.8, beta2: 0.95, relative };
+    close(await run(given), expected(given, adamStep(decoupled)));
+  },
+);
 
 test('an unknown optimizer is refused with the known ones', () => {
   expect(() => optimizerNamed('lion')).toThrow(/no optimizer is named "lion"/);

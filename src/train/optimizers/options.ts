@@ -14,6 +14,8 @@ export const optimizerOptions = z.object({
   momentum: z._default(share, 0.9),
   /** sgd: look ahead by the momentum (Sutskever et al. 2013). */
   nesterov: z._default(z.boolean(), true),
+  /** adam, adamw: the rate is a share of the magnitude of each weight, not a length. */
+  relative: z._default(z.boolean(), true),
   /** Pull towards zero, for weights of two dims and more. */
   weightDecay: z._default(z.number().check(z.gte(0)), 1e-4),
   /** adam, adamw: decay of the mean of gradients, and of the mean of their squares. */

@@ -1,0 +1,215 @@
+#!/usr/bin/env node
+/**
+ * How much of its accuracy a pruned model gets back by training, against the original trained on
+ * the same samples for as many epochs. Prints a row as soon as it is known: baseline, cut, trained,
+ * difference in points, minutes. Samples that evaluate never train, prune or choose.
+ *
+ * `labels`: the original learns from labels first, that is the baseline; it is cut, and the cut
+ * model learns from labels and from the baseline alike. `teacher`: no label is used; the baseline
+ * is the original as it is, since its own outputs teach it nothing. Where the data has no part of
+ * its own to evaluate on (kws, vww) each of the folds is evaluated by models that trained on the
+ * others, and all folds are counted together.
+ *
+ * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
+ *        [--train N] [--threads N] [--options JSON] [--out FILE] [--keep FOLDER]
+ * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --options are further options of
+ * finetune, --out appends rows to a file, --keep reuses baselines between calls.
+ */
+import { appendFileSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { cases, otherCases, range } from './quantize-cases.mjs';
+
+const { positionals, values: flags } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rows: { type: 'string' },
+    learn: { type: 'string', default: 'labels,teacher' },
+    epochs: { type: 'string' },
+    train: { type: 'string' },
+    threads: { type: 'string', default: '1' },
+    options: { type: 'string', default: '{}' },
+    out: { type: 'string' },
+    keep: { type: 'string' },
+  },
+});
+const use = (path) => import(new URL(`../dist/${path}`, import.meta.url));
+const pare = { ...(await use('index.js')), ...(await use('node.js')) };
+const { repeatableFeeds, labelsOf } = await use('data/repeatable-feeds.js');
+const { permutation } = await use('random.js');
+
+const cifarTrain = 'cifar10-train-12000.zip';
+const pictures = { flip: true, shift: 3 };
+/** What is trained on, evaluated on, in how many folds, for how many epochs. */
+const data = {
+  resnet20: { train: cifarTrain, epochs: 10, validate: 500, options: pictures },
+  lenet: { train: 'mnist/train-images-idx3-ubyte.gz', most: 12000, epochs: 5, validate: 500 },
+  kws: { folds: 5, epochs: 40, validate: 0, options: { shift: 0 } },
+  vww: { folds: 4, epochs: 30, validate: 0, options: { flip: true, shift: 6 } },
+};
+const structured = (macs) => ({ method: 'structured', options: { macs, align: 4 } });
+/** By name: the model, and how it is pruned. */
+const rows = {
+  lenet: { model: 'lenet', ...structured(0.5) },
+  kws: { model: 'kws', ...structured(0.5) },
+  vww: { model: 'vww', ...structured(0.5) },
+  'resnet20-50': { model: 'resnet20', ...structured(0.5) },
+  'resnet20-65': { model: 'resnet20', ...structured(0.65) },
+  'resnet20-zeros-80': {
+    model: 'resnet20',
+    method: 'unstructured',
+    options: { sparsity: 0.8, scope: 'global' },
+  },
+};
+const [folder] = positionals;
+const wanted = flags.rows ? flags.rows.split(',') : Object.keys(rows);
+const unknown = wanted.find((name) => !(name in rows));
+if (!folder || unknown) {
+  console.error(unknown ? `no row "${unknown}": ${Object.keys(rows)}` : 'give FOLDER');
+  process.exit(2);
+}
+const engine = await pare.createNodeEngine({ threads: Number(flags.threads) });
+const baselines = new Map();
+tell('| row | learns from | train | evaluate | baseline | cut | trained | difference | minutes |');
+tell(`|---|---|${'--:|'.repeat(7)}`);
+try {
+  for (const name of wanted) {
+    for (const learn of flags.learn.split(',')) await measure(name, learn);
+  }
+} finally {
+  await engine.close();
+}
+
+async function measure(name, learn) {
+  const { model: caseName, method, options } = rows[name];
+  const opened = await open(caseName);
+  const { model, close, folds } = opened;
+  const total = { baseline: 0, cut: 0, trained: 0, n: 0, train: 0, seconds: 0 };
+  try {
+    for (const [at, fold] of folds.entries()) {
+      const key = `${caseName}-${at}`;
+      const original = learn === 'labels' ? await baselineOf(key, opened, fold) : model;
+      const start = performance.now();
+      const { model: simple } = await pare.simplify(original, { unshare: true }, { engine });
+      const seen = fold.train.subarray(0, 128);
+      const context = {
+        engine,
+        samples: repeatableFeeds(fold.dataset, opened.ports, seen),
+        labels: learn === 'labels' ? labelsOf(fold.dataset, seen) : undefined,
+      };
+      const { model: cut } = await pare.prune(simple, method, options, context);
+      const trained = await tune(opened, fold, {
+        student: cut,
+        teacher: original,
+        options: { labelShare: learn === 'labels' ? 0.5 : 0 },
+      });
+      total.seconds += (performance.now() - start) / 1000;
+      const right = await rightOf([original, cut, trained], fold);
+      for (const [i, stage] of ['baseline', 'cut', 'trained'].entries()) total[stage] += right[i];
+      total.n += fold.evaluate.length;
+      total.train = fold.train.length;
+    }
+  } finally {
+    await close();
+  }
+  const share = (stage) => (100 * total[stage]) / total.n;
+  const difference = share('trained') - share('baseline');
+  const cells = [
+    name,
+    learn,
+    total.train,
+    total.n,
+    ...['baseline', 'cut', 'trained'].map((stage) => share(stage).toFixed(2)),
+    `${difference > 0 ? '+' : ''}${difference.toFixed(2)}`,
+    (total.seconds / 60).toFixed(1),
+  ];
+  tell(`| ${cells.join(' | ')} |`);
+}
+
+/** The original after as many epochs on labels, made once per model and fold. */
+async function baselineOf(key, opened, fold) {
+  const kept = flags.keep && join(flags.keep, `${key}.onnx`);
+  if (kept && existsSync(kept)) baselines.set(key, (await pare.openModel(kept)).model);
+  if (!baselines.has(key)) {
+    const start = performance.now();
+    const model = await tune(opened, fold, { student: opened.model });
+    const minutes = ((performance.now() - start) / 60000).toFixed(1);
+    const [before, after] = await rightOf([opened.model, model], fold);
+    const percent = (right) => ((100 * right) / fold.evaluate.length).toFixed(2);
+    console.error(`${key}: ${percent(before)} before, ${percent(after)} after ${minutes} minutes`);
+    if (kept) await pare.saveModel(model, kept);
+    baselines.set(key, model);
+  }
+  return baselines.get(key);
+}
+
+async function tune({ own }, { dataset, train, validate }, { student, teacher, options }) {
+  const { model } = await pare.finetune({
+    student,
+    teacher,
+    dataset,
+    train,
+    validate,
+    engine,
+    options: {
+      epochs: Number(flags.epochs ?? own.epochs),
+      ...own.options,
+      ...options,
+      ...JSON.parse(flags.options),
+    },
+    onEpoch: ({ epoch, loss, score, seconds }) =>
+      console.error(
+        `  epoch ${epoch}: loss ${loss.toFixed(4)}, ${score?.toFixed(4)}, ${seconds.toFixed(0)} s`,
+      ),
+  });
+  return model;
+}
+
+/** How many of the samples each model gets right. */
+async function rightOf(models, { test, evaluate }) {
+  const named = models.map(async (model, at) => ({
+    name: String(at),
+    source: await pare.modelSource(model),
+  }));
+  const evaluations = await pare.evaluate(await Promise.all(named), test, engine, {
+    indices: evaluate,
+    batchSize: 50,
+  });
+  return evaluations.map(({ classification: { top1 } }) => Math.round(top1.share * top1.n));
+}
+
+async function open(name) {
+  const [file, testFile, preprocess] = { ...cases, ...otherCases }[name];
+  const own = data[name];
+  const path = join(folder, 'models', file);
+  const session = await engine.createSession({ path });
+  const ports = session.inputs;
+  await session.release();
+  const read = (from) => pare.openData(join(folder, 'data', from), { ports, preprocess });
+  const test = await read(testFile);
+  const dataset = own.train ? await read(own.train) : test;
+  const order = permutation(dataset.size, 1);
+  const { model, close } = await pare.openModel(path);
+  return { own, ports, model, close, folds: own.train ? [whole()] : parts() };
+
+  function whole() {
+    const { validate } = own;
+    const most = Math.min(Number(flags.train ?? own.most ?? dataset.size), dataset.size);
+    const all = { validate: order.slice(0, validate), train: order.slice(validate, most) };
+    return { dataset, test, ...all, evaluate: range(0, test.size) };
+  }
+
+  function parts() {
+    return Array.from({ length: own.folds }, (_, fold) => {
+      const isHeld = (at) => at % own.folds === fold;
+      const train = order.filter((_, at) => !isHeld(at));
+      const evaluate = order.filter((_, at) => isHeld(at));
+      return { dataset, test, train, validate: order.slice(0, 0), evaluate };
+    });
+  }
+}
+
+function tell(line) {
+  console.log(line);
+  if (flags.out) appendFileSync(flags.out, `${line}\n`);
+}
