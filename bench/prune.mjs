@@ -8,10 +8,11 @@
  *
  * usage: node bench/prune.mjs FOLDER [NAME ...] [--criteria l2,lamp,...] [--scopes global,...]
  *        [--fewer 0.2,0.3,0.5] [--calibrate 128] [--evaluate 500] [--align 1] [--options JSON]
- *        [--rows FILE]
+ *        [--rows FILE] [--plain]
  * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --options are further options of
  * the pass for the repaired rows, such as '{"ridge":0.1}'. --rows keeps the rows in a file, a line
  * of JSON each: a grid of hours goes on where it was stopped, several runs make one summary.
+ * --plain cuts without repairing, which takes a tenth of the time.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -28,6 +29,7 @@ const { positionals, values: flags } = parseArgs({
     align: { type: 'string', default: '1' },
     options: { type: 'string', default: '{}' },
     rows: { type: 'string' },
+    plain: { type: 'boolean', default: false },
   },
 });
 const [folder, ...wanted] = positionals;
@@ -93,8 +95,10 @@ async function measure(name) {
       for (const scope of flags.scopes.split(',')) {
         for (const share of shares) {
           const key = { name, criterion, scope, share };
-          if (rows.some((row) => Object.keys(key).every((part) => row[part] === key[part])))
-            continue;
+          const isDone = (row) =>
+            Object.keys(key).every((part) => row[part] === key[part]) &&
+            (flags.plain || row.after !== undefined || row.error !== undefined);
+          if (rows.some(isDone)) continue;
           const row = { ...key, base, ...(await measureRow({ simple, samples, labels }, key)) };
           rows.push(row);
           if (flags.rows) appendFileSync(flags.rows, `${JSON.stringify(row)}\n`);
@@ -109,12 +113,14 @@ async function measure(name) {
       const apply = (more) => pare.applyPass(simple, structured, { ...options, ...more }, context);
       try {
         const plain = await apply({ refit: false, statistics: false });
+        const { before: whole, after: left } = plain.report.details;
+        const macs = left.macs / whole.macs;
+        if (flags.plain) return { macs, before: (await accuracies([plain.model]))[0] };
         const start = performance.now();
         const repaired = await apply({ proof: false, ...JSON.parse(flags.options) });
         const seconds = (performance.now() - start) / 1000;
         const [before, after] = await accuracies([plain.model, repaired.model]);
-        const costs = plain.report.details;
-        return { macs: costs.after.macs / costs.before.macs, before, after, seconds };
+        return { macs, before, after, seconds };
       } catch (error) {
         return { error: error.message };
       }
@@ -132,7 +138,7 @@ function print({ name, criterion, scope, share, error, ...row }) {
         percent(row.before),
         percent(row.after),
         percent(recovered(row)),
-        row.seconds.toFixed(1),
+        row.seconds?.toFixed(1) ?? '',
       ];
   console.log(`| ${[name, criterion, scope, ...cells].join(' | ')} |`);
 }
@@ -140,12 +146,12 @@ function print({ name, criterion, scope, share, error, ...row }) {
 /** Share of the lost accuracy that came back; undefined where so little was lost that it is noise. */
 function recovered({ base, before, after }) {
   const lost = base - before;
-  return lost > 0.02 ? (after - before) / lost : undefined;
+  return after !== undefined && lost > 0.02 ? (after - before) / lost : undefined;
 }
 
 /** By model and share: the best and the worst, and how much repair brings. */
 function summarize() {
-  const measured = rows.filter(({ error }) => !error);
+  const measured = rows.filter(({ after }) => after !== undefined);
   const table = ['model', 'fewer MACs', 'rows', 'plain', 'repaired', 'best', 'recovered'];
   console.log(`\n| ${table.join(' | ')} |\n|---|${'--:|'.repeat(table.length - 1)}`);
   const spread = (all) => [0, 0.5, 1].map((at) => percent(quantile(all, at))).join(' / ');
@@ -175,7 +181,7 @@ function summarize() {
 
 /** By criterion and scope: points below the original behind the repair, in the mean of all models. */
 function rank() {
-  const measured = rows.filter(({ error }) => !error);
+  const measured = rows.filter(({ after }) => after !== undefined);
   for (const [share, ofShare] of groups(measured, ({ share }) => share)) {
     const lines = [...groups(ofShare, ({ criterion, scope }) => `${criterion} ${scope}`)].map(
       ([name, all]) => ({

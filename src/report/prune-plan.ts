@@ -66,6 +66,14 @@ function summary({ before, after, proof, repair }: PlanDetails): string {
   else lines.push('NOT PROVED: the cut model was not compared with the zeroed one');
   if (repair) {
     lines.push(`Repaired ${repair.layers.length} layers on ${repair.samples} samples`);
+    const reasons = new Map<string, string[]>();
+    for (const { node, reason } of repair.left) {
+      reasons.set(reason, [...(reasons.get(reason) ?? []), node]);
+    }
+    for (const [reason, nodes] of reasons) {
+      const others = nodes.length > 3 ? ` and ${nodes.length - 3} more` : '';
+      lines.push(`Not repaired, since ${reason}: ${nodes.slice(0, 3).join(', ')}${others}`);
+    }
   }
   return lines.join('\n');
 }

@@ -56,3 +56,38 @@ test('a dry run writes nothing; flags of another method and wrong values are ref
   expect([dry, foreign, criterion, blind].map((run) => run!.code)).toEqual([0, 2, 2, 2]);
   expect(readdirSync(folder.path)).toEqual(files);
 }, 60_000);
+
+test('structured: the plan of a dry run, a cut without its proof, a target out of reach', async () => {
+  const files = readdirSync(folder.path);
+  const structured = (...flags: string[]) =>
+    pare(['prune', 'digits.onnx', '--method', 'structured', ...flags], folder.path);
+  const [dry, unproved, unreachable] = await Promise.all([
+    structured('--macs', '30%', '--dry-run', '--json'),
+    structured('--macs', '30%', '--no-proof', '--quiet', '--json', '-o', 'u.onnx'),
+    structured('--macs', '99%', '-o', 'never.onnx'),
+  ]);
+
+  expect(dry!.code).toBe(0);
+  const { written, report } = documentOf(dry!);
+  expect(written).toEqual([]);
+  const { rows, frozen, before, after, proof } = report.details;
+  expect(after.macs).toBeLessThanOrEqual(0.7 * before.macs);
+  expect(rows.map((row: { family: string }) => row.family)).toEqual(['conv1', 'conv2', 'fc1']);
+  expect(rows[0].widthAfter).toBeLessThan(rows[0].widthBefore);
+  expect(frozen[0]).toMatchObject({ by: 'model output "logits"', width: 10 });
+  expect(proof).toMatchObject({ holds: true, blind: false });
+  expect(report.warnings).toBeUndefined();
+
+  // Loud: even --quiet shows it.
+  expect(unproved!.code).toBe(0);
+  expect(unproved!.stderr).toContain('warning: the cut was not proved');
+  const { report: bare, sizes } = documentOf(unproved!);
+  expect(bare.details.proof).toBeNull();
+  expect(bare.warnings).toEqual(['the cut was not proved (proof is off)']);
+  expect(statSync(folder.file('u.onnx')).size).toBe(sizes.after.fileBytes);
+
+  expect(unreachable!.code).toBe(5);
+  expect(unreachable!.stderr).toMatch(/99\.00 % fewer MACs cannot be reached; at most 7\d\.\d\d %/);
+  expect(unreachable!.stderr).toMatch(/without the alignment \(16\): 9\d\.\d\d % fewer MACs/);
+  expect(readdirSync(folder.path).sort()).toEqual([...files, 'u.onnx'].sort());
+}, 60_000);

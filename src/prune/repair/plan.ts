@@ -12,6 +12,7 @@ import type { Value } from '../../graph/value.js';
 import { channelNormalizations } from '../../ops/channel-normalizations.js';
 import type { TypeLookup } from '../../ops/cost.js';
 import { traitsOf } from '../../ops/traits.js';
+import { weightInputs } from '../../ops/weights.js';
 import type { Coupling, Cut } from '../family.js';
 import { type LinearLayer, linearLayer } from './layers.js';
 
@@ -56,7 +57,7 @@ export function planRepair(
     const value = coupling.model.graph.find(name);
     return value && types(value)?.dims.join();
   };
-  const inexact = inexactNodes(coupling, cut);
+  const { inexact, readers } = inexactNodes(coupling, cut);
   const levels = new Map<Value, number>();
   const order = new Map([...pruned.nodes].map((node, at) => [node, at]));
   const steps: (LayerStep | NormalizationStep)[] = [];
@@ -64,11 +65,14 @@ export function planRepair(
   const levelOf = (value: Value | undefined) => (value && levels.get(value)) ?? 0;
   for (const node of pruned.nodes) {
     let level = Math.max(0, ...node.inputs.map(levelOf));
-    const isInexact = inexact.has(node.outputs[0]?.name ?? '');
+    const isInexact = inexact.has(nameOf(node));
     const found = isInexact ? linearLayer(node) : undefined;
+    const isUnknown = isInexact && !found && hasWeights(node, readers);
     if (isInexact && channelNormalizations[node.op]) {
       steps.push({ kind: 'normalization', level: ++level, node });
-    } else if (found && 'reason' in found) left.push({ node, reason: found.reason });
+    } else if (isUnknown)
+      left.push({ node, reason: `repair does not fit the weights of ${node.op}` });
+    else if (found && 'reason' in found) left.push({ node, reason: found.reason });
     else if (found && found.features > maxFeatures) {
       left.push({ node, reason: `its ${found.features} inputs are more than ${maxFeatures}` });
     } else if (found) {
@@ -103,11 +107,26 @@ function residualSum(
   return isActivation && isEarlier && isAlike ? { result: use.node.output(), other } : undefined;
 }
 
+function nameOf({ outputs }: Node): string {
+  return outputs.find((output) => output)?.name ?? '';
+}
+
+/** It multiplies by constants: what pare knows as weights, or what reads a width that was cut. */
+function hasWeights(node: Node, readers: ReadonlySet<string>): boolean {
+  if (readers.has(nameOf(node))) return true;
+  const weights = weightInputs[node.op]?.(node) ?? [];
+  return weights.some(({ index }) => node.inputs[index]?.isConstant);
+}
+
 /**
- * Names of the first outputs of nodes that compute something else after the cut, apart from units
- * that are gone: nodes that mix the units of a family, and what lies behind them.
+ * Nodes by the name of their first output. `inexact`: those that compute something else after the
+ * cut, apart from units that are gone: nodes that mix the units of a family, and what lies behind
+ * them. `readers`: those among them that hold a weight of a width that was cut.
  */
-function inexactNodes({ model, families }: Coupling, cut: Cut): ReadonlySet<string> {
+function inexactNodes(
+  { model, families }: Coupling,
+  cut: Cut,
+): { readonly inexact: ReadonlySet<string>; readonly readers: ReadonlySet<string> } {
   const smaller = families.filter(({ id }) => (cut.get(id)?.size ?? 0) > 0);
   const readers = new Set<Node>();
   const carriedBy = new Map<Value, Set<string>>();
@@ -130,7 +149,8 @@ function inexactNodes({ model, families }: Coupling, cut: Cut): ReadonlySet<stri
     );
     if (!readers.has(node) && !mixes && !inputs.some((input) => inexact.has(input))) continue;
     for (const output of outputs) inexact.add(output);
-    if (outputs[0]) names.add(outputs[0].name);
+    names.add(nameOf(node));
   }
-  return names;
+
+  return { inexact: names, readers: new Set([...readers].map(nameOf)) };
 }

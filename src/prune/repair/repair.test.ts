@@ -4,9 +4,12 @@ import { float32Of, hostTensor } from '../../engine/host-tensor.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { cloneModel } from '../../graph/clone.js';
 import type { Model } from '../../graph/model.js';
+import { parseModel } from '../../graph/parse.js';
 import { Tensor } from '../../onnx/tensor.js';
-import { passContext } from '../../pass.js';
+import { applyPass, passContext } from '../../pass.js';
 import { runModel } from '../../testing/node-models.js';
+import type { PlanDetails } from '../plan-details.js';
+import { structured } from '../structured.js';
 import { chain, normalRows } from '../test-families.js';
 import { type RepairOptions, repair } from './repair.js';
 
@@ -156,6 +159,27 @@ describe('repair', () => {
       layers: [],
       left: [{ node: 'two', op: 'Gemm', reason: 'its 6 inputs are more than 4' }],
     });
+  });
+
+  it('names layers of operators that it does not fit, those behind others too', async () => {
+    const model = parseModel(`main (float[1,3,6,6] x) => (float[1,2,8,8] y)
+      <float[4,3,1,1] w1 = normal(seed=1), float[4,3,2,2] w2 = normal(seed=2), float[3,2,2,2] w3 = normal(seed=3)>
+      { a = Conv(x, w1)  [up] b = ConvTranspose(a, w2)  [again] y = ConvTranspose(b, w3) }`);
+    const { report } = await applyPass(
+      model,
+      structured,
+      { ratio: 0.5, align: 1, criterion: 'l2' },
+      {
+        engine,
+        async *samples() {
+          yield { x: hostTensor('float', [1, 3, 6, 6], new Float32Array(108).fill(1)) };
+        },
+      },
+    );
+    const reason = 'repair does not fit the weights of ConvTranspose';
+    const left = ['up', 'again'].map((node) => ({ node, op: 'ConvTranspose', reason }));
+    expect((report.details as PlanDetails).repair).toMatchObject({ layers: [], left });
+    expect(report.notes).toContain(`not refitted: ConvTranspose "up": ${reason}`);
   });
 });
 
