@@ -64,6 +64,18 @@ describe('the recipe of pare quantize', () => {
     ['no samples', { learnedRounding: true, hasData: false }, /--learned-rounding needs samples/],
     ['raw inputs', { weightScales: true, input: {} }, /--quantize-input changes the first/],
     ['other weights', { weightScales: true, own: { weights: 'int4' } }, /not int4/],
+    ['blocks', { weightScales: true, own: { blockSize: 32 } }, /not blocks of 32/],
+    ['zero points', { learnedRounding: true, own: { weightSymmetric: false } }, /zero points/],
+    [
+      'blocks of a form',
+      { scheme: 'weight-only', weightScales: true, own: { form: 'nbits' } },
+      /not the blocks of form nbits/,
+    ],
+    [
+      'float8',
+      { scheme: 'weight-only', learnedRounding: true, own: { weights: 'float8e4m3fn' } },
+      /not float8e4m3fn/,
+    ],
     ['wide activations', { smoothQuant: true, own: { activations: 'int16' } }, /8-bit activations/],
   ])('%s: refused', (_name, given, message) => {
     expect(() => passes(given)).toThrow(message);

@@ -96,12 +96,11 @@ function checkCombination(given: RecipeInput): void {
     );
   }
   const rewritten = given.learnedRounding ? 'learnedRounding' : 'weightScales';
-  const isPlain = (own.weights ?? 'int8') === 'int8' && own.blockSize === undefined;
-  if (given[rewritten] && !isPlain) {
-    const what = own.blockSize === undefined ? own.weights : `blocks of ${own.blockSize}`;
+  const other = otherIntegers(own);
+  if (given[rewritten] && other) {
     throw new PareError(
       'usage',
-      `quantize: ${flagName(rewritten)} prepares int8 weights with a scale per channel or tensor, not ${what}`,
+      `quantize: ${flagName(rewritten)} prepares int8 weights with a scale per channel or tensor, not ${other}`,
       { hint: `leave ${flagName(rewritten)} out` },
     );
   }
@@ -112,6 +111,14 @@ function checkCombination(given: RecipeInput): void {
       { hint: 'use one of the two' },
     );
   }
+}
+
+/** What the scheme makes of weights, where it is not int8 around zero by channel or tensor. */
+function otherIntegers(own: RecipeInput['own']): string | undefined {
+  if (own.blockSize !== undefined) return `blocks of ${own.blockSize}`;
+  if (own.form === 'nbits') return 'the blocks of form nbits';
+  if (own.weights !== undefined && own.weights !== 'int8') return `${own.weights}`;
+  return own.weightSymmetric === false ? 'int8 with zero points' : undefined;
 }
 
 function flagName(key: string): string {

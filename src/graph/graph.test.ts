@@ -145,6 +145,7 @@ describe('edits', () => {
       expect(a.name).toBe('y');
       expect(a.type).toEqual(tensorType('float', [2]));
       expect(y.name).toBe('y_before');
+      expect(y.producer!.label).toBe('y');
       expect([...y.users][0]!.opType).toBe('Abs');
     });
 

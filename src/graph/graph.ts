@@ -204,7 +204,8 @@ export class Graph {
    * Makes `value` the graph output that `output` was, under the output's name. Returns false,
    * and changes nothing, when `value` cannot take the name: it is an input or an output itself,
    * or belongs to another scope, or a subgraph has a value of that name. (An initializer can:
-   * its name is free to change.)
+   * its name is free to change.) A node that is known by the name of that output alone keeps it
+   * as its own.
    */
   replaceOutput(output: Value, value: Value): boolean {
     if (!output.isOutput || output.graph !== this)
@@ -217,6 +218,11 @@ export class Graph {
     this.outputs.forEach((each, at) => {
       if (each === output) this.outputs[at] = value;
     });
+    const { producer } = output;
+    if (producer?.name === '' && producer.label === name) {
+      producer.name = this.freshNodeName(name);
+      this.#nodeNames?.add(producer.name);
+    }
     output.rename(this.freshName(`${name}_before`));
     value.rename(name);
     value.type ??= output.type;

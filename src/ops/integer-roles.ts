@@ -7,14 +7,17 @@
 import type { Node } from '../graph/node.js';
 import type { ConvChannels } from './kernel-shapes.js';
 
+/** How integers are written: pairs around operators on floats, or operators on integers. */
+export type IntegerFormat = 'qdq' | 'qoperator';
+
 export type IntegerRole =
   /** Weighted sums: integer weights, int32 bias. */
   | ComputeRole
   /** An integer kernel with scales of its own on every input and output. */
   | {
       readonly kind: 'kernel';
-      /** Why the integer kernel cannot stand for this node. */
-      readonly refuses?: (node: Node) => string | undefined;
+      /** Why the integer kernel cannot stand for this node, by how integers are written. */
+      readonly refuses?: (node: Node, format: IntegerFormat) => string | undefined;
     }
   /** As 'kernel', and cheapest when all inputs and the output share one scale. */
   | { readonly kind: 'join' }
@@ -128,11 +131,13 @@ export const integerRoles: Readonly<Record<string, IntegerRole>> = Object.freeze
 
 /**
  * AveragePool has dilations since opset 19, set or not, and onnxruntime 1.30 hands them on to a
- * QLinearAveragePool that does not know them: the model does not load.
+ * QLinearAveragePool that does not know them: the model does not load. Written as that operator in
+ * the first place it can leave them out, where they are 1.
  */
-function dilationsUnknown(node: Node): string | undefined {
+function dilationsUnknown(node: Node, format: IntegerFormat): string | undefined {
   const opset = node.graph?.opset() ?? 0;
-  return opset >= 19
+  const isPlain = node.ints('dilations', []).every((step) => step === 1);
+  return opset >= 19 && !(format === 'qoperator' && isPlain)
     ? `the integer kernel of ${node.op} does not know its dilations, an attribute since opset 19`
     : undefined;
 }

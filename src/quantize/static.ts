@@ -213,6 +213,7 @@ export function planRules(
   const excluded = nodeMatcher(options.exclude);
   return {
     standing,
+    format: options.format,
     allowed(node) {
       if (excluded(node)) return 'excluded by the caller';
       if (options.include.length > 0 && !included(node)) return 'not included';

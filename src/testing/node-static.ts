@@ -59,6 +59,10 @@ export async function quantizeStatic(
     );
   }
   expect(usedTooEarly(small.graph), 'values used before they are made').toEqual([]);
+  // Names of values are unique by construction of a graph; those of nodes, which reports and
+  // patterns go by, are not.
+  const names = [...small.allNodes()].map(({ name }) => name).filter((name) => name !== '');
+  expect(new Set(names).size, 'names of nodes').toBe(names.length);
   // Every operator that was there before is accounted for, in the graph and its subgraphs.
   const told = new Set([...report.changed, ...report.skipped].map(({ node }) => node));
   for (const node of model.allNodes()) {

@@ -8,23 +8,13 @@
  * taken out of the bias here.
  */
 import * as z from 'zod/mini';
-import { inferShapes } from '../../engine/shapes.js';
-import { throwIfAborted } from '../../errors.js';
-import type { Model } from '../../graph/model.js';
-import { type InputMoments, inputMoments } from '../../measure/input-moments.js';
+import type { InputMoments } from '../../measure/input-moments.js';
 import { Tensor } from '../../onnx/tensor.js';
-import { definePass, type PassContext, ReportBuilder, requireEngine } from '../../pass.js';
+import { definePass } from '../../pass.js';
 import { floatArray } from '../../simplify/affine.js';
 import { setConstantInput } from '../../simplify/edit.js';
-import {
-  elementsByOutput,
-  findLayers,
-  type Layer,
-  largestAt,
-  layerFields,
-  limitOf,
-  passesOf,
-} from './layers.js';
+import { eachLayerWithMoments } from './each-layer.js';
+import { elementsByOutput, type Layer, largestAt, layerFields, limitOf } from './layers.js';
 import { roundRow } from './round-row.js';
 import { type ScaledRow, searchScale } from './search-scale.js';
 
@@ -44,40 +34,19 @@ export const learnedRounding = definePass({
   summary: 'Rounds weights up or down by what changes the outputs of their layer least on samples.',
   options: learnedRoundingOptions,
   async run(model, options, context) {
-    const report = new ReportBuilder();
-    await inferShapes(requireEngine(context, 'learned-rounding'), model);
-    for (const layers of passesOf(findLayers(model, options, report))) {
-      await roundLayers(model, layers, options, context, report);
-    }
-    return report;
+    return eachLayerWithMoments(
+      model,
+      'learned-rounding',
+      options,
+      context,
+      async (layer, report, moments) => {
+        const { error, nearestError } = await roundLayer(layer, moments, options);
+        const gain = error > 0 ? 10 * Math.log10(nearestError / error) : 0;
+        report.change(layer.linear.node, `rounded by samples, output error -${gain.toFixed(1)} dB`);
+      },
+    );
   },
 });
-
-async function roundLayers(
-  model: Model,
-  layers: readonly Layer[],
-  options: LearnedRoundingOptions,
-  context: PassContext,
-  report: ReportBuilder,
-): Promise<void> {
-  const requests = layers.map(({ linear, layout }) => ({
-    name: linear.node.input(linear.dataIndex).name,
-    layout,
-  }));
-  const moments = await inputMoments(model, requests, context, 'learned-rounding');
-  const task = context.progress.task('learned-rounding: layers');
-  try {
-    for (const [at, layer] of layers.entries()) {
-      throwIfAborted(context.signal);
-      const { error, nearestError } = await roundLayer(layer, moments[at]!, options);
-      const gain = error > 0 ? 10 * Math.log10(nearestError / error) : 0;
-      report.change(layer.linear.node, `rounded by samples, output error -${gain.toFixed(1)} dB`);
-      task.update(at + 1);
-    }
-  } finally {
-    task.end();
-  }
-}
 
 async function roundLayer(
   { linear, layout }: Layer,

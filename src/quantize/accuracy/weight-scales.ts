@@ -6,23 +6,13 @@
  * does both at once (option scales), since it needs the weights as they were.
  */
 import * as z from 'zod/mini';
-import { inferShapes } from '../../engine/shapes.js';
-import { throwIfAborted } from '../../errors.js';
-import type { Model } from '../../graph/model.js';
-import { type InputMoments, inputMoments } from '../../measure/input-moments.js';
+import type { InputMoments } from '../../measure/input-moments.js';
 import { Tensor } from '../../onnx/tensor.js';
-import { definePass, type PassContext, ReportBuilder, requireEngine } from '../../pass.js';
+import { definePass, type ReportBuilder } from '../../pass.js';
 import { floatArray } from '../../simplify/affine.js';
 import { setConstantInput } from '../../simplify/edit.js';
-import {
-  elementsByOutput,
-  findLayers,
-  type Layer,
-  largestAt,
-  layerFields,
-  limitOf,
-  passesOf,
-} from './layers.js';
+import { eachLayer, eachLayerWithMoments } from './each-layer.js';
+import { elementsByOutput, type Layer, largestAt, layerFields, limitOf } from './layers.js';
 import { type ScaledRow, searchScale } from './search-scale.js';
 
 const weightScalesOptions = z.object({
@@ -42,44 +32,16 @@ export const weightScales = definePass({
   summary: 'Clips weights where a finer scale for the others makes the error of rounding smaller.',
   options: weightScalesOptions,
   async run(model, options, context) {
-    const report = new ReportBuilder();
-    await inferShapes(requireEngine(context, 'weight-scales'), model);
-    for (const layers of passesOf(findLayers(model, options, report))) {
-      await scaleLayers(model, layers, options, context, report);
-    }
-    return report;
-  },
-});
-
-async function scaleLayers(
-  model: Model,
-  layers: readonly Layer[],
-  options: WeightScalesOptions,
-  context: PassContext,
-  report: ReportBuilder,
-): Promise<void> {
-  const requests = layers.map(({ linear, layout }) => ({
-    name: linear.node.input(linear.dataIndex).name,
-    layout,
-  }));
-  const moments =
-    options.by === 'outputs'
-      ? await inputMoments(model, requests, context, 'weight-scales')
-      : undefined;
-  const task = context.progress.task('weight-scales: layers', layers.length);
-  try {
-    for (const [at, layer] of layers.entries()) {
-      throwIfAborted(context.signal);
+    const visit = async (layer: Layer, report: ReportBuilder, moments?: InputMoments) => {
       const { node } = layer.linear;
-      const clipped = await scaleLayer(layer, moments?.[at], options);
+      const clipped = await scaleLayer(layer, moments, options);
       if (clipped === 0) report.skip(node, 'its largest weights are the best ends of the integers');
       else report.change(node, `${clipped} weights clipped for finer scales`);
-      task.update(at + 1);
-    }
-  } finally {
-    task.end();
-  }
-}
+    };
+    const each = options.by === 'outputs' ? eachLayerWithMoments : eachLayer;
+    return each(model, 'weight-scales', options, context, visit);
+  },
+});
 
 /** Returns how many weights were clipped. */
 async function scaleLayer(

@@ -30,7 +30,11 @@ const mobile = (batch = '1') => `main (float[${batch},3,96,96] x) => (float[${ba
 async function floatNodes(text: string, target: Target): Promise<string[]> {
   const model = parseModel(text);
   await inferShapes(engine, model);
-  const plan = await planStatic(model, { allowed: () => undefined, standing: new Set() });
+  const plan = await planStatic(model, {
+    allowed: () => undefined,
+    standing: new Set(),
+    format: 'qdq',
+  });
   return [...fasterInFloat(model, plan, target)].map(({ name }) => name);
 }
 

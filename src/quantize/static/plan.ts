@@ -8,6 +8,7 @@ import type { Value } from '../../graph/value.js';
 import {
   type Bounds,
   type ComputeRole,
+  type IntegerFormat,
   type IntegerRole,
   integerRoles,
 } from '../../ops/integer-roles.js';
@@ -45,6 +46,7 @@ export interface PlanRules {
   allowed(node: Node): string | undefined;
   /** Clips that must stay, since the range behind them turned out wider than their bounds. */
   readonly standing: ReadonlySet<Node>;
+  readonly format: IntegerFormat;
 }
 
 export async function planStatic(model: Model, rules: PlanRules): Promise<Plan> {
@@ -138,7 +140,7 @@ class Region {
       const reason =
         rules.allowed(node) ??
         (leads.has(node) ? undefined : 'no integer kernel follows it') ??
-        (role.kind === 'kernel' ? role.refuses?.(node) : undefined) ??
+        (role.kind === 'kernel' ? role.refuses?.(node, rules.format) : undefined) ??
         this.#valueReason(node, role);
       if (reason) skipped.push({ node, reason });
       else this.nodes.add(node);

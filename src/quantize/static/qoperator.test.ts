@@ -179,6 +179,22 @@ test('what no integer kernel takes stays float between integers, and is named', 
   expect(opsOf(small)).toMatchObject({ QLinearConv: 2, AveragePool: 1 });
 });
 
+test('a pool of opset 19 without dilations is on integers, and loads', async () => {
+  for (const given of ['', ', dilations = [1,1]']) {
+    const pooled = between(
+      `[pool] r = AveragePool<kernel_shape = [3,3], pads = [1,1,1,1]${given}>(q)`,
+    );
+    const text = `< ir_version: 9, opset_import: ["" : 19] > ${pooled}`;
+    const { model, small, report, feeds } = await quantizeStatic(engine, text, {
+      format: 'qoperator',
+      strict: true,
+    });
+    expect(report.skipped).toEqual([]);
+    expect(opsOf(small)).toMatchObject({ QLinearConv: 2, QLinearAveragePool: 1 });
+    await expectClose(engine, model, small, feeds[0]!, 25);
+  }
+});
+
 test('with raw inputs and integer outputs no float is left', async () => {
   const float = parseModel(between('r = MaxPool<kernel_shape = [3,3], pads = [1,1,1,1]>(q)'));
   const raw = (await applyPass(float, quantizeInput, { scale: 1 / 255 }, {})).model;
