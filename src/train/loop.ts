@@ -3,9 +3,7 @@
  * weights, stops when nothing gets better, and can go on exactly where it was stopped. Knows no
  * operator, no loss and no file.
  */
-import type { Engine, EngineSession, HostTensor, SessionOptions } from '../engine/engine.js';
-import { float32Of, hostTensor } from '../engine/host-tensor.js';
-import { modelSource } from '../engine/model-source.js';
+import type { Engine, HostTensor } from '../engine/engine.js';
 import { PareError, throwIfAborted } from '../errors.js';
 import { type Progress, silent } from '../progress.js';
 import {
@@ -17,6 +15,7 @@ import {
 } from './checkpoint.js';
 import { learningRateAt, type ScheduleOptions } from './schedule.js';
 import type { TrainingStep } from './step.js';
+import { type BatchFeeds, StepRunner } from './step-runner.js';
 import type { TrainingSamples } from './training-samples.js';
 
 export type Weights = Readonly<Record<string, HostTensor>>;
@@ -33,6 +32,8 @@ export interface LoopRequest {
   /** Epochs without a better score after which it stops. Default never. */
   readonly patience?: number | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
+  /** Whether many steps go into one call of the runtime, see StepRunner. Default false. */
+  readonly severalSteps?: boolean | undefined;
   readonly engine: Engine;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
@@ -70,42 +71,35 @@ export interface LoopResult {
  *   last checkpoint stays then
  */
 export async function runLoop(request: LoopRequest): Promise<LoopResult> {
-  const { engine, step } = request;
-  const session = await engine.createSession(await modelSource(step.model), stepSession);
+  const runner = await StepRunner.open(request.step, request.engine, request.severalSteps);
   try {
-    return await new Loop(request, session).run();
+    return await new Loop(request, runner).run();
   } finally {
-    await session.release();
+    await runner.release();
   }
 }
 
-/**
- * How a step runs. Moments of weights whose gradient stays zero decay into numbers that are too
- * small for the processor's fast path, 20 times as slow there, and change nothing as zeros.
- */
-export const stepSession: SessionOptions = Object.freeze({
-  optimization: 'all',
-  memoryPattern: false,
-  config: Object.freeze({ 'session.set_denormal_as_zero': '1' }),
-});
+/** One call of the runtime takes about this long: it can be neither seen into nor stopped. */
+const callMs = 500;
+const mostAtOnce = 32;
 
 class Loop {
   readonly #request: LoopRequest;
-  readonly #session: EngineSession;
-  readonly #fetches: readonly string[];
-  #state: Record<string, HostTensor>;
-  #step = 0;
+  readonly #runner: StepRunner;
+  #stepMs = Number.POSITIVE_INFINITY;
   #lossSum = 0;
   #secondsBefore = 0;
   #history: EpochRow[] = [];
   #startScore: number | null = null;
   #best: BestWeights | undefined;
 
-  constructor(request: LoopRequest, session: EngineSession) {
+  constructor(request: LoopRequest, runner: StepRunner) {
     this.#request = request;
-    this.#session = session;
-    this.#state = Object.fromEntries(request.step.state);
-    this.#fetches = [request.step.loss, ...request.step.next.values()];
+    this.#runner = runner;
+  }
+
+  get #step(): number {
+    return this.#runner.steps;
   }
 
   async run(): Promise<LoopResult> {
@@ -151,20 +145,37 @@ class Loop {
   async #epoch(epoch: number, steps: number, tell: (detail: string) => void) {
     const { samples, checkpoint, schedule, signal } = this.#request;
     const first = this.#step - epoch * samples.stepsPerEpoch;
+    const end = (epoch + 1) * samples.stepsPerEpoch;
     const start = performance.now();
     const seconds = () => this.#secondsBefore + (performance.now() - start) / 1000;
+    const every = checkpoint?.everySteps ?? Number.POSITIVE_INFINITY;
+    const batches = samples.epoch(epoch, first);
     let learningRate = 0;
-    for await (const batch of samples.epoch(epoch, first)) {
-      throwIfAborted(signal);
-      learningRate = learningRateAt(this.#step, steps, schedule);
-      this.#lossSum += await this.#train(batch, learningRate);
-      this.#step++;
-      const inEpoch = this.#step - epoch * samples.stepsPerEpoch;
-      tell(`loss ${(this.#lossSum / inEpoch).toPrecision(4)}`);
-      const isLast = inEpoch === samples.stepsPerEpoch;
-      if (checkpoint && !isLast && this.#step % checkpoint.everySteps === 0) {
-        await this.#save(seconds());
+    try {
+      let group = await this.#gather(batches, this.#stepsAtOnce(this.#step, end, every));
+      while (group.length > 0) {
+        throwIfAborted(signal);
+        const count = group.length / this.#request.step.accumulate;
+        const rates = Array.from({ length: count }, (_, at) =>
+          learningRateAt(this.#step + at, steps, schedule),
+        );
+        learningRate = rates.at(-1)!;
+        const begin = performance.now();
+        const running = this.#train(group, rates);
+        // The next samples are prepared here while the runtime computes in its own thread.
+        const following = this.#step + count;
+        const [, next] = await Promise.all([
+          running,
+          this.#gather(batches, this.#stepsAtOnce(following, end, every)),
+        ]);
+        this.#stepMs = (performance.now() - begin) / count;
+        group = next;
+        const inEpoch = this.#step - epoch * samples.stepsPerEpoch;
+        tell(`loss ${(this.#lossSum / inEpoch).toPrecision(4)}`);
+        if (checkpoint && this.#step < end && this.#step % every === 0) await this.#save(seconds());
       }
+    } finally {
+      await batches.return();
     }
     const loss = this.#lossSum / samples.stepsPerEpoch;
     const row = { epoch: epoch + 1, loss, learningRate, seconds: seconds() };
@@ -173,33 +184,43 @@ class Loop {
     return row;
   }
 
-  /** One step; returns its loss. */
-  async #train(batch: TrainingBatch, learningRate: number): Promise<number> {
+  /** As many as take about half a second, up to the next checkpoint or the end of the epoch. */
+  #stepsAtOnce(from: number, end: number, every: number): number {
+    const left = Math.min(end - from, every - (from % every));
+    if (!this.#request.severalSteps) return Math.min(left, 1);
+    return Math.min(left, mostAtOnce, Math.max(1, Math.floor(callMs / this.#stepMs)));
+  }
+
+  /** What the next steps are fed with. */
+  async #gather(batches: AsyncGenerator<TrainingBatch>, steps: number): Promise<BatchFeeds[]> {
     const { step, targetsOf } = this.#request;
-    const outputs = await this.#session.run(
-      {
-        ...batch.feeds,
-        ...(await targetsOf(batch)),
-        ...this.#state,
-        [step.learningRate]: scalar(learningRate),
-        [step.step]: scalar(this.#step + 1),
-      },
-      this.#fetches,
-    );
-    const loss = float32Of(outputs[step.loss]!)[0]!;
-    if (!Number.isFinite(loss)) {
-      throw new PareError('quality', `train: the loss is ${loss} in step ${this.#step + 1}`, {
-        hint: `the weights left the range of float32: lower --lr (it is ${learningRate.toPrecision(3)} here), clip gradients, or --freeze what is before a Sqrt or Log of zero, whose gradient has no bound`,
-      });
+    const group: BatchFeeds[] = [];
+    while (group.length < steps * step.accumulate) {
+      const { done, value } = await batches.next();
+      if (done) break;
+      group.push({ ...value.feeds, ...(await targetsOf(value)) });
     }
-    for (const [input, output] of step.next) this.#state[input] = outputs[output]!;
-    return loss;
+    return group;
+  }
+
+  /** One step per rate. */
+  async #train(group: readonly BatchFeeds[], rates: readonly number[]): Promise<void> {
+    const first = this.#step + 1;
+    const losses = await this.#runner.run(group, rates);
+    for (const [at, loss] of losses.entries()) {
+      if (!Number.isFinite(loss)) {
+        throw new PareError('quality', `train: the loss is ${loss} in step ${first + at}`, {
+          hint: `the weights left the range of float32: lower --lr (it is ${rates[at]!.toPrecision(3)} here), clip gradients, or --freeze what is before a Sqrt or Log of zero, whose gradient has no bound`,
+        });
+      }
+      this.#lossSum += loss;
+    }
   }
 
   #weights(): Weights {
     const { results } = this.#request.step;
     return Object.fromEntries(
-      Array.from(results, ([weight, input]) => [weight, this.#state[input]!]),
+      Array.from(results, ([weight, input]) => [weight, this.#runner.state[input]!]),
     );
   }
 
@@ -219,7 +240,7 @@ class Loop {
         seconds,
         history: this.#history,
         startScore: this.#startScore,
-        state: this.#state,
+        state: this.#runner.state,
         best: this.#best,
       }),
     );
@@ -238,17 +259,13 @@ class Loop {
         { hint: 'remove the checkpoint to begin anew, or repeat the call that wrote it' },
       );
     }
-    this.#step = found.step;
+    this.#runner.steps = found.step;
     this.#lossSum = found.lossSum;
     this.#secondsBefore = found.seconds;
     this.#history = [...found.history];
     this.#startScore = found.startScore;
-    this.#state = { ...found.state };
+    this.#runner.state = found.state;
     this.#best = found.best;
     return found.step;
   }
-}
-
-function scalar(value: number): HostTensor {
-  return hostTensor('float', [], Float32Array.of(value));
 }
