@@ -16,6 +16,8 @@ import type { TrainingStep } from './step.js';
 export interface MemoryEstimate {
   /** Weights and optimizer state: as the host holds them, as they go in, and as they come out. */
   readonly stateBytes: number;
+  /** The same once. */
+  readonly ownBytes: number;
   /** Most bytes of other values that are alive at once in one step. */
   readonly activationBytes: number;
   /** The best weights so far. */
@@ -34,20 +36,29 @@ export async function estimateMemory(
   signal?: AbortSignal,
 ): Promise<MemoryEstimate> {
   const dims = symbolsOf(ports, feeds);
-  const { types } = await inferTypes(engine, modelToProto(step.model), { dims, signal });
+  const { types } = await inferTypes(engine, modelToProto(step.inner), { dims, signal });
   let own = 0;
   for (const tensor of step.state.values()) own += bytesOfTensor(tensor);
   let bestBytes = 0;
   for (const input of step.results.values()) bestBytes += bytesOfTensor(step.state.get(input)!);
-  const { peakBytes, unknownValues } = peakOf(step.model, types, new Set(step.next.values()));
+  const { peakBytes, unknownValues } = peakOf(step.inner, types, new Set(step.next.values()));
   const stateBytes = 3 * own;
   return {
     stateBytes,
+    ownBytes: own,
     activationBytes: peakBytes,
     bestBytes,
     totalBytes: stateBytes + bestBytes + peakBytes,
     unknownValues,
   };
+}
+
+/**
+ * Whether several steps in one call are faster, see StepRunner: where weights and their state are
+ * large beside the activations.
+ */
+export function severalStepsPay({ ownBytes, activationBytes }: MemoryEstimate): boolean {
+  return ownBytes > activationBytes / 8;
 }
 
 /** Throws `unsupported` with advice when the estimate is above the limit. */
