@@ -30,6 +30,12 @@ export const finetuneOptions = z.object({
   ...augmentOptions.shape,
   /** Nodes whose parameters stay: names, wildcards, `op:Gather`. */
   freeze: z._default(z.array(z.string()), () => []),
+  /** Rank of adapters that are trained instead of the weights, and merged into them in the end. */
+  lora: z.optional(z.int().check(z.positive())),
+  /** Their product counts this number divided by the rank. Default the rank. */
+  loraAlpha: z.optional(z.number().check(z.positive())),
+  /** Nodes whose weights get adapters; default every MatMul and Gemm that can have one. */
+  loraTargets: z._default(z.array(z.string()), () => []),
   /** Largest norm of all gradients together. */
   clipNorm: z.optional(z.number().check(z.positive())),
   /** Decay of the running mean of the weights that is kept in the end; 0 keeps the last ones. */

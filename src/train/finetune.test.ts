@@ -100,6 +100,23 @@ test('labels alone do as well', async () => {
   expect(result.bestScore).toBeGreaterThan(0.85);
 });
 
+test('adapters train instead of the weights, in less memory, and end in them', async () => {
+  const whole = await finetune(request({ options: { epochs: 1 } }));
+  const result = await finetune(request({ options: { lora: 8, learningRate: 0.01, epochs: 3 } }));
+  expect(result.trained).toEqual(['fc1.weight', 'fc2.weight']);
+  expect(result.frozen.map(({ name }) => name)).toContain('conv1.weight');
+  expect(result.memory.stateBytes).toBeLessThan(whole.memory.stateBytes / 10);
+  expect(result.memory.totalBytes).toBeLessThan(whole.memory.totalBytes);
+  expect(result.bestScore).toBeGreaterThan(result.startScore!);
+  const [before, after] = [await weightsOf(damaged), await weightsOf(result.model)];
+  expect(Object.keys(after)).toEqual(Object.keys(before));
+  for (const name of Object.keys(before)) {
+    if (result.trained.includes(name)) expect(after[name]).not.toEqual(before[name]);
+    else expect(after[name]).toEqual(before[name]);
+  }
+  await expect(finetune(request({ options: { loraAlpha: 8 } }))).rejects.toThrow(/without lora/);
+});
+
 /** A checkpoint in memory. */
 function memoryStore(): CheckpointStore & { bytes: Uint8Array | undefined } {
   return {
@@ -116,8 +133,11 @@ function memoryStore(): CheckpointStore & { bytes: Uint8Array | undefined } {
   };
 }
 
-test('a run that was stopped goes on to the same bits as one that was not', async () => {
-  const options = { averaging: 0.9, clipNorm: 1, flip: true, shift: 1 };
+test.each([
+  ['weights', {}],
+  ['adapters', { lora: 4 }],
+])('a run that was stopped goes on to the same bits as one that was not: %s', async (_, more) => {
+  const options = { averaging: 0.9, clipNorm: 1, flip: true, shift: 1, ...more };
   const whole = await finetune(request({ options }));
   const store = memoryStore();
   const controller = new AbortController();

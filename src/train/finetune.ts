@@ -20,9 +20,10 @@ import { Tensor } from '../onnx/tensor.js';
 import type { Progress } from '../progress.js';
 import { readMasks } from '../prune/masks.js';
 import { simplify } from '../simplify/index.js';
+import { type Adapters, addAdapters, mergeAdapters } from './adapters.js';
 import { changesNothing } from './augment.js';
 import type { CheckpointStore, EpochRow, Restart } from './checkpoint.js';
-import { finetuneOptions } from './finetune-options.js';
+import { type FinetuneOptions, finetuneOptions } from './finetune-options.js';
 import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
 import { type LossPlan, planLosses } from './loss-plan.js';
 import { checkMemory, estimateMemory, type MemoryEstimate, severalStepsPay } from './memory.js';
@@ -92,14 +93,17 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     hasTeacher: request.teacher !== undefined,
     hasLabels: dataset.hasLabels,
   });
+  const masked = request.masked ?? new Set(readMasks(trainable).keys());
+  const adapters = await adaptersFor(trainable, options, masked, seed);
   const step = await buildStep(
-    trainable,
+    adapters?.model ?? trainable,
     {
       losses: plan.terms,
       optimizer: options,
       freeze: options.freeze,
+      only: adapters && new Set(adapters.list.flatMap(({ a, b }) => [a, b])),
       clipNorm: options.clipNorm,
-      masked: request.masked ?? new Set(readMasks(trainable).keys()),
+      masked,
       averaging: options.averaging,
       batchNormalization: options.batchNormalization,
       batchSize: options.batchSize,
@@ -137,7 +141,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       schedule: options,
       validate: scored
         ? async (weights) => {
-            const score = scoreOf(await validate(withWeights(trainable, weights)));
+            const score = scoreOf(await validate(withWeights(trainable, await merged(weights))));
             scoreName = score.name;
             return score.value;
           }
@@ -166,15 +170,19 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     const { weights, ...rest } = result;
     return {
       ...rest,
-      model: withWeights(simple, weights),
+      model: withWeights(simple, await merged(weights)),
       scoreName,
       losses: plan.terms.map(({ loss }) => loss),
-      trained: [...step.results.keys()],
-      frozen: step.frozen,
+      trained: adapters ? adapters.list.map(({ weight }) => weight) : [...step.results.keys()],
+      frozen: adapters ? frozenBeside(adapters, step.frozen) : step.frozen,
       steps,
       samplesPerSecond: (steps * options.batchSize * options.accumulate) / seconds,
       memory,
     };
+
+    async function merged(weights: Weights): Promise<Weights> {
+      return adapters ? await mergeAdapters(adapters, weights, trainable, engine) : weights;
+    }
 
     async function validate(candidate: Model): Promise<Evaluation> {
       const [, evaluation] = await evaluate(
@@ -191,6 +199,34 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
   } finally {
     await teacher?.release();
   }
+}
+
+/** The model with adapters beside its weights; undefined where the weights themselves train. */
+async function adaptersFor(
+  model: Model,
+  { lora, loraAlpha, loraTargets, freeze }: FinetuneOptions,
+  masked: ReadonlySet<string>,
+  seed: number,
+): Promise<(Adapters & { readonly model: Model }) | undefined> {
+  if (lora === undefined) {
+    const alone = loraAlpha !== undefined ? 'lora-alpha' : loraTargets.length > 0 && 'lora-targets';
+    if (!alone) return undefined;
+    throw new PareError('usage', `finetune: ${alone} is given without lora`, {
+      hint: 'add --lora RANK, for example 8',
+    });
+  }
+  const copy = cloneModel(model);
+  const options = { rank: lora, alpha: loraAlpha, targets: loraTargets, freeze, masked, seed };
+  return { ...(await addAdapters(copy, options)), model: copy };
+}
+
+/** What stays when adapters train: everything but the weights that they are beside. */
+function frozenBeside(adapters: Adapters, frozen: TrainingStep['frozen']): TrainingStep['frozen'] {
+  const adapted = new Set(adapters.list.map(({ weight }) => weight));
+  const reasons = new Map(adapters.skipped.map(({ name, reason }) => [name, reason]));
+  return frozen
+    .filter(({ name }) => !adapted.has(name))
+    .map(({ name, reason }) => ({ name, reason: reasons.get(name) ?? reason }));
 }
 
 /** From the shapes of the first batch. */

@@ -75,7 +75,7 @@ export function checkMemory(
     {
       hint: byBatch
         ? `lower --batch-size, for example to ${Math.max(1, Math.floor(batchSize / 4))}`
-        : 'freeze parts of the model with --freeze, or take --optimizer sgd, which keeps less state',
+        : 'freeze parts of the model with --freeze, train adapters alone (--lora 8), or take --optimizer sgd, which keeps less state',
     },
   );
 }

@@ -24,6 +24,8 @@ export interface StepOptions {
   readonly optimizer: OptimizerOptions;
   /** Patterns of nodes whose parameters stay. */
   readonly freeze?: readonly string[] | undefined;
+  /** Names of the parameters that train, of all that could. Default all. */
+  readonly only?: ReadonlySet<string> | undefined;
   /** Largest Euclidean norm of all gradients together; they shrink alike above it. Default none. */
   readonly clipNorm?: number | undefined;
   /** Names of pruned weights: what is zero in them stays zero. */
@@ -76,7 +78,11 @@ export async function buildStep(
   if (options.batchSize) useProducts(copy);
   const lossValue = appendLoss(copy, options.losses);
   const frozen = found.frozen.map(({ value: { name }, reason }) => ({ name, reason }));
-  const wanted = found.weights.map(({ name }) => name);
+  const wanted: string[] = [];
+  for (const { name } of found.weights) {
+    if (options.only?.has(name) ?? true) wanted.push(name);
+    else frozen.push({ name, reason: 'is not among those that are to be trained' });
+  }
   const batchInputs = copy.graph.inputs.filter(({ initializer }) => !initializer);
   const { gradients, stateUpdates } = await differentiate(
     copy,

@@ -49,6 +49,15 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
     description: 'nodes whose parameters stay: names, wildcards (*), op:Type',
     placeholder: 'PATTERN',
   },
+  lora: {
+    description: 'train adapters of this rank instead of the weights, and merge them in the end',
+    placeholder: 'RANK',
+  },
+  loraAlpha: { description: 'lora: adapters count this number / RANK (default: RANK)' },
+  loraTargets: {
+    description: 'lora: nodes whose weights get adapters (default: all that can)',
+    placeholder: 'PATTERN',
+  },
   clipNorm: { description: 'largest norm of all gradients together' },
   averaging: { description: 'decay of the mean of the weights that is kept in the end' },
   batchNormalization: {

@@ -94,7 +94,7 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
   }).catch((error) => {
     throw withAdvice(error, store);
   });
-  output.human(`\n${outcome(result)}`);
+  output.human(`\n${outcome(result, options.lora)}`);
   for (const { name, reason } of result.frozen) output.detail(`not trained: "${name}" ${reason}`);
   const evaluations = await evaluateAll(job, dataset, split.evaluate, result.model);
   const files = await modelFiles(result.model, target);
@@ -186,9 +186,9 @@ function restartText({ from, to, startLoss, loss }: Restart): string {
   return `${what} at a rate of ${from.toPrecision(3)}: it begins again at ${to.toPrecision(3)}`;
 }
 
-function outcome(result: FinetuneResult): string {
+function outcome(result: FinetuneResult, rank: number | undefined): string {
   const { bestEpoch, startScore, bestScore, scoreName, trained, losses, memory } = result;
-  const learned = `${trained.length} tensors were trained (${losses.join(', ')}), in about ${formatBytes(memory.totalBytes)}.`;
+  const learned = `${trained.length} tensors were trained ${rank === undefined ? '' : `by adapters of rank ${rank} `}(${losses.join(', ')}), in about ${formatBytes(memory.totalBytes)}.`;
   if (startScore === null || bestScore === null) return learned;
   const scores = `${scoreName} ${startScore.toFixed(4)} before`;
   return bestEpoch === 0
