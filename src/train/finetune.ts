@@ -18,15 +18,19 @@ import { evaluate } from '../measure/evaluate.js';
 import type { Evaluation } from '../measure/evaluation.js';
 import { Tensor } from '../onnx/tensor.js';
 import type { Progress } from '../progress.js';
-import { readMasks } from '../prune/masks.js';
+import { readMasks, recordMasks } from '../prune/masks.js';
+import { foldBatchNorm } from '../simplify/fold-batch-norm.js';
 import { simplify } from '../simplify/index.js';
+import { mergeInitializers } from '../simplify/merge-initializers.js';
 import type { CheckpointStore, EpochRow, Restart } from './checkpoint.js';
 import { finetuneOptions } from './finetune-options.js';
+import { GradualPruning, sparseWeights } from './gradual.js';
 import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
 import { type LossPlan, planLosses, valueOfOutput } from './loss-plan.js';
 import { checkMemory, estimateMemory, type MemoryEstimate } from './memory.js';
 import { openBatch } from './open-batch.js';
 import { buildStep, type TrainingStep } from './step.js';
+import { trainableWeights } from './trainable.js';
 import { TrainingSamples } from './training-samples.js';
 
 export interface FinetuneRequest {
@@ -60,6 +64,8 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
   readonly scoreName: string;
   readonly losses: readonly string[];
   readonly trained: readonly string[];
+  /** Weights that lost entries, see `sparsity` of the options. */
+  readonly sparse: readonly string[];
   /** Parameters that stayed, with the reason. */
   readonly frozen: TrainingStep['frozen'];
   readonly steps: number;
@@ -78,10 +84,12 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
 export async function finetune(request: FinetuneRequest): Promise<FinetuneResult> {
   const { engine, dataset, signal, progress, seed = 0 } = request;
   const options = finetuneOptions.parse(request.options ?? {});
-  // Equal weights that are one tensor could no longer become different ones.
+  // Equal weights that are one tensor could no longer become different ones, and a norm that is
+  // folded into a weight has no statistics of a batch.
+  const trainsNorms = options.batchNormalization === 'training';
   const { model: simple } = await simplify(
     request.student,
-    { exclude: ['merge-initializers'] },
+    { exclude: [mergeInitializers.name, ...(trainsNorms ? [foldBatchNorm.name] : [])] },
     { engine, signal },
   );
   const trainable = await openBatch(simple, engine, options.batchSize);
@@ -90,6 +98,15 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     hasTeacher: request.teacher !== undefined,
     hasLabels: dataset.hasLabels,
   });
+  const { sparsity } = options;
+  const sparse =
+    sparsity === undefined
+      ? undefined
+      : sparseWeights(
+          trainable,
+          new Set(trainableWeights(trainable, options.freeze).weights.map(({ name }) => name)),
+          options,
+        );
   const step = await buildStep(
     trainable,
     {
@@ -98,6 +115,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       freeze: options.freeze,
       clipNorm: options.clipNorm,
       masked: request.masked ?? new Set(readMasks(trainable).keys()),
+      sparse,
       averaging: options.averaging,
       batchNormalization: options.batchNormalization,
       batchSize: options.batchSize,
@@ -114,6 +132,15 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       seed,
       augment: options,
     });
+    const pruned = [...(sparse ?? [])].filter((name) => step.own.has(name));
+    const pruning =
+      sparsity === undefined
+        ? undefined
+        : new GradualPruning(
+            new Map(pruned.map((name) => [name, step.state.get(name)!])),
+            { ...options, sparsity },
+            options.epochs * samples.stepsPerEpoch,
+          );
     const memory = await memoryOf(step, samples, ports, engine, signal);
     checkMemory(memory, request.memoryLimitBytes ?? Number.POSITIVE_INFINITY, options.batchSize);
     const reference = request.teacher ?? request.student;
@@ -125,6 +152,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       targetsOf: (batch) => targetsOf(batch, plan, teacher),
       epochs: options.epochs,
       schedule: options,
+      pruning,
       validate: scored
         ? async (weights) => {
             const score = scoreOf(await validate(withWeights(trainable, weights)));
@@ -153,12 +181,15 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     // Of training alone, in all processes that took part.
     const seconds = result.history.reduce((sum, row) => sum + row.seconds, 0);
     const { weights, ...rest } = result;
+    const model = withWeights(simple, weights);
+    recordMasks(model, new Map(pruned.map((name) => [name, 'unstructured'])));
     return {
       ...rest,
-      model: withWeights(simple, weights),
+      model,
       scoreName,
       losses: plan.terms.map(({ loss }) => loss),
       trained: [...step.results.keys()],
+      sparse: pruned,
       frozen: step.frozen,
       steps,
       samplesPerSecond: (steps * options.batchSize) / seconds,

@@ -16,6 +16,7 @@ import {
   encodeCheckpoint,
   type Restart,
 } from './checkpoint.js';
+import { type GradualPruning, zeroLike } from './gradual.js';
 import { learningRateAt, type ScheduleOptions } from './schedule.js';
 import type { TrainingStep } from './step.js';
 import type { TrainingSamples } from './training-samples.js';
@@ -37,8 +38,8 @@ export interface LoopRequest {
   readonly engine: Engine;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
-  /** True where the loss rises for other reasons than the rate, such as weights that leave. */
-  readonly mayWorsen?: boolean | undefined;
+  /** Weights whose entries leave while it trains. */
+  readonly pruning?: GradualPruning | undefined;
   /** Called after every epoch. */
   readonly onEpoch?: ((row: EpochRow) => void) | undefined;
   /** Called when training begins again at a lower rate. */
@@ -180,6 +181,7 @@ class Loop {
     let learningRate = 0;
     for await (const batch of samples.epoch(epoch, first)) {
       throwIfAborted(signal);
+      this.#prune();
       learningRate = learningRateAt(this.#step, steps, schedule);
       const loss = await this.#train(batch, learningRate);
       if (!Number.isFinite(loss)) return undefined;
@@ -218,13 +220,26 @@ class Loop {
     return loss;
   }
 
+  /** What leaves before this step, and what belongs to it: moments and means. */
+  #prune(): void {
+    const { pruning, step } = this.#request;
+    if (!pruning?.isDue(this.#step)) return;
+    for (const [name, weight] of pruning.leave(this.#step, this.#state)) {
+      for (const input of step.own.get(name)!) {
+        this.#state[input] = zeroLike(this.#state[input]!, weight);
+      }
+    }
+  }
+
   get #highestRate(): number {
     return this.#restarts.at(-1)?.to ?? this.#request.schedule.learningRate;
   }
 
   #isWorse(loss: number, score: number | null): boolean {
+    // Weights that leave raise the loss too.
+    if (this.#request.pruning) return false;
     const isLower = score === null || score < this.#startScore!;
-    return isLower && loss > worseLoss * this.#startLoss! && !this.#request.mayWorsen;
+    return isLower && loss > worseLoss * this.#startLoss!;
   }
 
   /** Back to the first step, at a lower rate; false when that was done often enough. */
@@ -260,6 +275,8 @@ class Loop {
   }
 
   #keepIfBetter(epoch: number, score: number): void {
+    // What has not lost all its entries yet is no result.
+    if (this.#step <= (this.#request.pruning?.lastStep ?? -1)) return;
     if (this.#best && !(score > this.#best.score)) return;
     this.#best = { epoch, score, weights: this.#weights() };
   }

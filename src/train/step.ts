@@ -28,6 +28,8 @@ export interface StepOptions {
   readonly clipNorm?: number | undefined;
   /** Names of pruned weights: what is zero in them stays zero. */
   readonly masked?: ReadonlySet<string> | undefined;
+  /** Names of weights whose zeros stay zero from the step on in which they became zero. */
+  readonly sparse?: ReadonlySet<string> | undefined;
   /** Decay of a running mean of the weights, which is then the result. In [0, 1); 0 for none. */
   readonly averaging?: number | undefined;
   readonly batchNormalization?: 'frozen' | 'training' | undefined;
@@ -49,6 +51,8 @@ export interface TrainingStep {
   readonly loss: string;
   /** By weight of the model: the input of `state` that holds what training ends with. */
   readonly results: ReadonlyMap<string, string>;
+  /** By weight: the inputs of `state` that have its shape and belong to it, itself among them. */
+  readonly own: ReadonlyMap<string, readonly string[]>;
   /** Parameters that do not change, with the reason. */
   readonly frozen: readonly { readonly name: string; readonly reason: string }[];
 }
@@ -85,6 +89,7 @@ export async function buildStep(
   const state = new Map<string, HostTensor>();
   const next = new Map<string, string>();
   const results = new Map<string, string>();
+  const ownInputs = new Map<string, string[]>();
   const e = new Emitter(graph, { scope: 'step' });
   const learningRate = graph.addInput(graph.freshName('learning_rate'), tensorType('float', []));
   const step = graph.addInput(graph.freshName('step'), tensorType('float', []));
@@ -107,7 +112,11 @@ export async function buildStep(
     const content = await contentOf(weight.initializer!);
     trained.push({
       weight,
-      gradient: options.masked?.has(name) ? masked(e, gradient, content) : gradient,
+      gradient: options.sparse?.has(name)
+        ? e.mul(gradient, nonzero(e, weight))
+        : options.masked?.has(name)
+          ? masked(e, gradient, content)
+          : gradient,
       content,
     });
   }
@@ -147,11 +156,13 @@ export async function buildStep(
     carry(weight, update.weight, content);
     for (const [slot, input] of own) carry(input, update.state[slot]!, zerosLike(content));
     results.set(weight.name, weight.name);
+    ownInputs.set(weight.name, [weight.name, ...own.map(([, input]) => input.name)]);
     if (options.averaging) {
       const mean = graph.addInput(`average/${weight.name}`, type);
       const kept = e.mul(mean, options.averaging);
       carry(mean, e.add(kept, e.mul(update.weight, 1 - options.averaging)), content);
       results.set(weight.name, mean.name);
+      ownInputs.get(weight.name)!.push(mean.name);
     }
   }
   for (const { before: statistic, after: updated } of stateUpdates) {
@@ -171,6 +182,7 @@ export async function buildStep(
     step: step.name,
     loss: loss.name,
     results,
+    own: ownInputs,
     frozen,
   };
 }
@@ -199,6 +211,11 @@ function masked(e: Emitter, gradient: Value, { dims, data }: HostTensor): Value 
   if (!weights.includes(0)) return gradient;
   const mask = Uint8Array.from(weights, (weight) => (weight === 0 ? 0 : 1));
   return e.mul(gradient, e.cast(e.constant('uint8', dims, Array.from(mask))));
+}
+
+/** 1 where the weight is not zero, as it is in this step. */
+function nonzero(e: Emitter, weight: Value): Value {
+  return e.cast(e.cast(weight, 'bool'));
 }
 
 /** min(1, limit / norm) of all gradients as one vector (Pascanu et al. 2013, arXiv:1211.5063). */

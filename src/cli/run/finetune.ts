@@ -172,7 +172,8 @@ function restartText({ from, to, startLoss, loss }: Restart): string {
 
 function outcome(result: FinetuneResult): string {
   const { bestEpoch, startScore, bestScore, scoreName, trained, losses, memory } = result;
-  const learned = `${trained.length} tensors were trained (${losses.join(', ')}), in about ${formatBytes(memory.totalBytes)}.`;
+  const zeros = result.sparse.length > 0 ? ` Zeros rose in ${result.sparse.length} of them.` : '';
+  const learned = `${trained.length} tensors were trained (${losses.join(', ')}), in about ${formatBytes(memory.totalBytes)}.${zeros}`;
   if (startScore === null || bestScore === null) return learned;
   const scores = `${scoreName} ${startScore.toFixed(4)} before`;
   return bestEpoch === 0
