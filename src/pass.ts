@@ -4,6 +4,7 @@
  * copy, so that a caller's model never changes.
  */
 import * as z from 'zod/mini';
+import type { Dataset } from './data/dataset.js';
 import type { Engine, Feeds } from './engine/engine.js';
 import { PareError, throwIfAborted } from './errors.js';
 import { cloneModel } from './graph/clone.js';
@@ -24,10 +25,22 @@ export interface PassContext {
   readonly samples?: (() => AsyncIterable<Feeds>) | undefined;
   /** Class numbers of the samples, in their order; undefined for one without. */
   readonly labels?: (() => AsyncIterable<number | undefined>) | undefined;
+  /** What a step that trains learns from. */
+  readonly training?: TrainingSource | undefined;
   /** Statistics of activations on these samples, kept from pass to pass. */
   readonly statistics?: StatisticsCache | undefined;
   /** Statistics and ranges that were saved before, in place of samples. */
   readonly calibration?: CalibrationTable | undefined;
+}
+
+export interface TrainingSource {
+  /** Opened for the model's inputs. */
+  readonly dataset: Dataset;
+  /** Samples that train, and others that choose the best epoch; none that evaluates. */
+  readonly train: Uint32Array;
+  readonly validate: Uint32Array;
+  /** The model as it was before all steps. */
+  readonly teacher: Model;
 }
 
 /** One thing that a pass changed. */

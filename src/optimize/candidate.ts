@@ -63,7 +63,10 @@ export async function makeCandidates(
         candidate = await makeCandidate(original, spec, version, context);
       } catch (error) {
         // One scheme that does not know the model must not keep the others from being tried.
-        if (!(error instanceof PareError) || !/^(unsupported|engine|budget)$/.test(error.code))
+        if (
+          !(error instanceof PareError) ||
+          !/^(unsupported|engine|budget|quality)$/.test(error.code)
+        )
           throw error;
         dropped.push({ spec, reason: `cannot be made: ${messageOf(error)}` });
         continue;

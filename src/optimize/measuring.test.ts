@@ -18,7 +18,35 @@ describe('chooseSamples', () => {
     const { search, evaluate } = chooseSamples(noiseData(size), undefined, 3);
     expect(search.length).toBe(Math.min(100, Math.ceil(size / 4)));
     expect(new Set([...search, ...evaluate]).size).toBe(size);
-    expect(chooseSamples(noiseData(size), undefined, 3)).toEqual({ search, evaluate });
+    expect(chooseSamples(noiseData(size), undefined, 3)).toEqual({
+      search,
+      evaluate,
+      train: new Uint32Array(),
+    });
+  });
+
+  test.each([
+    [300, undefined, 45],
+    [300, 20, 20],
+    [5, undefined, 1],
+  ])('of %i leave most to training, with a limit of %s', (size, limit, evaluated) => {
+    const { search, train, evaluate } = chooseSamples(noiseData(size), limit, 0, true);
+    expect(evaluate).toHaveLength(evaluated);
+    const all = new Set([...search, ...train, ...evaluate]);
+    expect(all.size).toBe(search.length + train.length + evaluate.length);
+    expect(train.length).toBe(size - search.length - Math.ceil((size - search.length) / 5));
+  });
+
+  test('train on the train part alone, where the data has one', () => {
+    const parts = { train: { start: 0, end: 300 }, test: { start: 300, end: 400 } };
+    const { search, train, evaluate } = chooseSamples(
+      noiseData(400, { parts }),
+      undefined,
+      0,
+      true,
+    );
+    expect([search.length, train.length, evaluate.length]).toEqual([100, 200, 100]);
+    expect(Math.max(...search, ...train)).toBeLessThan(300);
   });
 
   test('with a limit evaluate so many, and search as before', () => {

@@ -35,15 +35,22 @@ export interface ChosenSamples {
   readonly evaluate: Uint32Array;
 }
 
+export interface TrainingSplit extends ChosenSamples {
+  /** Neither searched nor evaluated; none where nothing is trained. */
+  readonly train: Uint32Array;
+}
+
 /**
- * Seeded and disjoint. A quarter of the data at most is kept for the search.
+ * Seeded and disjoint. A quarter of the data at most is kept for the search. Where something is
+ * trained, a fifth of the rest evaluates, or the test part of data that has one.
  * Throws `invalid-data` when there are fewer than two samples.
  */
 export function chooseSamples(
   dataset: Dataset,
   limit: number | undefined,
   seed: number,
-): ChosenSamples {
+  trains = false,
+): TrainingSplit {
   if (dataset.size < 2) {
     const count = dataset.size === 1 ? '1 sample is' : `${dataset.size} samples are`;
     throw new PareError('invalid-data', `optimize: ${count} too few`, {
@@ -51,16 +58,19 @@ export function chooseSamples(
       hint: 'two at least, one to search with and one to measure on; hundreds tell a loss from chance',
     });
   }
-  const { train, test } = dataset.parts ?? {};
-  const searchable = train ? train.end - train.start : dataset.size;
+  const { parts } = dataset;
+  const test = parts?.test;
+  const searchable = parts ? parts.train.end - parts.train.start : dataset.size;
   const search = Math.min(searchSamples, Math.ceil(dataset.size / 4), searchable);
-  const left = test ? test.end - test.start : dataset.size - search;
-  const { calibrate, evaluate } = splitDataset(dataset, {
+  const rest = dataset.size - search;
+  const left = test ? test.end - test.start : trains ? Math.ceil(rest / 5) : rest;
+  const { calibrate, evaluate, train } = splitDataset(dataset, {
     calibrate: search,
     seed,
     evaluate: Math.min(limit ?? left, left),
+    train: trains ? searchable - search - (parts ? 0 : left) : 0,
   });
-  return { search: calibrate, evaluate };
+  return { search: calibrate, train, evaluate };
 }
 
 /** What passes need to look at activations: the samples for the search, and what is known of them. */

@@ -6,9 +6,11 @@
  * neither smaller nor faster; evaluate the rest in one pass over the data; for those that lose
  * too much, look for the few nodes to leave in float; time the finalists again, longer.
  */
+import type * as z from 'zod/mini';
 import type { Dataset } from '../data/dataset.js';
 import type { Engine, Feeds, Target } from '../engine/engine.js';
 import { modelSource } from '../engine/model-source.js';
+import { PareError } from '../errors.js';
 import type { Model } from '../graph/model.js';
 import type { BenchRow } from '../measure/bench.js';
 import { evaluate } from '../measure/evaluate.js';
@@ -16,6 +18,7 @@ import type { Evaluation } from '../measure/evaluation.js';
 import type { NamedModel } from '../measure/named-model.js';
 import { passContext } from '../pass.js';
 import { type Progress, silent } from '../progress.js';
+import type { finetuneOptions } from '../train/finetune-options.js';
 import { type Candidate, type Dropped, makeCandidates, sizeOfSource } from './candidate.js';
 import { choose, type Goal } from './choose.js';
 import {
@@ -57,6 +60,8 @@ export interface OptimizeOptions {
   readonly promise?: QualityPromise | undefined;
   /** Share of MACs to take out, in (0, 1): candidates with fewer channels and heads. Default none. */
   readonly prune?: number | undefined;
+  /** Options of fine-tuning behind the cut of `prune`, such as `{ epochs: 5 }`. Default none. */
+  readonly finetune?: z.input<typeof finetuneOptions> | undefined;
   /** Integers at the model's inputs and outputs. Default none. */
   readonly borders?: Borders | undefined;
   /** Threads of the runtime while timing. Default 1. */
@@ -102,8 +107,12 @@ export interface OptimizeResult {
   readonly failure: 'quality' | 'budget' | null;
   /** What the reader of the figures should know. */
   readonly notes: readonly string[];
-  /** How many samples the search used and how many were evaluated; they are disjoint. */
-  readonly samples: { readonly search: number; readonly evaluate: number };
+  /** How many samples the search used, trained and were evaluated; they are disjoint. */
+  readonly samples: {
+    readonly search: number;
+    readonly train: number;
+    readonly evaluate: number;
+  };
 }
 
 /**
@@ -124,22 +133,25 @@ export async function optimize(
   options: OptimizeOptions,
 ): Promise<OptimizeResult> {
   const { signal, progress = silent, goal = 'balanced', seed = 0, threads = 1, version } = options;
+  const { finetune } = options;
+  checkFinetune(options);
   const source = await modelSource(model);
   const original: NamedModel = { name: originalName, source };
   const sizeBytes = sizeOfSource(source);
-  const samples = chooseSamples(dataset, options.samples, seed);
+  const samples = chooseSamples(dataset, options.samples, seed, finetune !== undefined);
   const feeds = await feedsOfSample(dataset, engine, original, samples.evaluate[0]!);
   const timing = { engine, threads, signal, progress };
   const ports = await portsOf(engine, original);
   const calibration = calibrationContext(dataset, ports, samples.search);
   const context = {
     ...passContext({ engine, signal, progress, seed, ...calibration }),
+    training: { dataset, train: samples.train, validate: samples.search, teacher: model },
     firstSteps: new Map(),
   };
 
   const plain = candidatesFor(options.target);
   const specs = withBorders(
-    options.prune === undefined ? plain : withPruning(plain, { macs: options.prune }),
+    options.prune === undefined ? plain : withPruning(plain, { macs: options.prune }, finetune),
     options.borders ?? {},
   );
   const known = await measurable(original, dataset, engine, samples.evaluate, signal);
@@ -233,8 +245,19 @@ export async function optimize(
           ? 'quality'
           : 'budget',
     notes: notesOf(promise, reference!),
-    samples: { search: samples.search.length, evaluate: samples.evaluate.length },
+    samples: {
+      search: samples.search.length,
+      train: samples.train.length,
+      evaluate: samples.evaluate.length,
+    },
   };
+}
+
+function checkFinetune({ finetune, prune }: OptimizeOptions): void {
+  if (!finetune || prune !== undefined) return;
+  throw new PareError('usage', 'optimize: there is nothing to fine-tune without a cut', {
+    hint: 'say how much to take out, such as --prune 50%, or train the model with pare finetune',
+  });
 }
 
 /** A candidate that the runtime does not take is one candidate less, and not the end. */

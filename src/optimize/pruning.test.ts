@@ -31,6 +31,16 @@ test('every candidate comes again behind a cut, and relaxes the same steps', () 
   }
 });
 
+test('training comes between the cut and the integers', () => {
+  const specs = withPruning(candidatesFor('node'), { macs: 0.3 }, { epochs: 2 });
+  const trained = specs.filter(({ name }) => name.startsWith('pruned + trained'));
+  expect(trained).toHaveLength(specs.length / 2);
+  for (const { recipe, relax } of trained) {
+    expect(recipe[3]).toEqual({ pass: 'finetune', options: { epochs: 2 } });
+    for (const step of relax?.steps ?? []) expect(step).toBeGreaterThan(3);
+  }
+});
+
 test('raw inputs come behind the cut, which takes the samples of the model as it was', () => {
   const input = { scale: 1 };
   for (const { recipe } of withBorders(withPruning(candidatesFor('node'), {}), { input })) {

@@ -29,7 +29,12 @@ export interface DataStamp {
   readonly preprocess: Readonly<Record<string, unknown>>;
   readonly preprocessing: string;
   /** Disjoint, drawn with the seed. */
-  readonly samples: { readonly search: number; readonly evaluate: number };
+  readonly samples: {
+    readonly search: number;
+    /** None in receipts from before there was training. */
+    readonly train?: number;
+    readonly evaluate: number;
+  };
   /** The limit that was asked for; null for none. */
   readonly limit: number | null;
 }

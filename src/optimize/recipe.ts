@@ -16,6 +16,7 @@ import { fuseInput } from '../quantize/io/fuse-input.js';
 import { quantizeInput } from '../quantize/io/quantize-input.js';
 import { quantizeOutput } from '../quantize/io/quantize-output.js';
 import { simplify } from '../simplify/index.js';
+import { finetuneStep, finetuneStepName } from '../train/finetune-step.js';
 import { preparingPasses } from './preparing.js';
 
 export interface Step {
@@ -33,6 +34,7 @@ type StepRunner = (
 
 const runners: Readonly<Record<string, StepRunner>> = Object.freeze({
   simplify,
+  [finetuneStepName]: finetuneStep,
   ...Object.fromEntries(
     [
       ...Object.values(pruneMethods),

@@ -163,23 +163,27 @@ export function candidatesFor(target: Target): readonly CandidateSpec[] {
  * gain too. Simplify runs once more after the cut, since it takes equal tensors apart before it.
  *
  * @param options of the pass `prune-structured`, such as `{ macs: 0.3 }`
+ * @param finetune options of training behind the cut, such as `{ epochs: 5 }`; default none
  */
 export function withPruning(
   specs: readonly CandidateSpec[],
   options: Readonly<Record<string, unknown>>,
+  finetune?: Readonly<Record<string, unknown>>,
 ): readonly CandidateSpec[] {
   const cut: Step[] = [
     { pass: simplified.pass, options: { unshare: true } },
     { pass: 'prune-structured', options },
     simplified,
+    ...(finetune ? [{ pass: 'finetune', options: finetune }] : []),
   ];
+  const word = finetune ? 'pruned + trained' : 'pruned';
   const pruned = specs.map(({ name, why, recipe: [, ...rest], relax }): CandidateSpec => {
     const shifted = relax && {
       relax: { ...relax, steps: relax.steps.map((step) => step + cut.length - 1) },
     };
     const isPlain = rest.length === 0;
     return {
-      name: isPlain ? 'pruned' : `pruned + ${name}`,
+      name: isPlain ? word : `${word} + ${name}`,
       why: isPlain ? 'fewer channels, heads and neurons: less work on every runtime' : why,
       recipe: [...cut, ...rest],
       ...shifted,

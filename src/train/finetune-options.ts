@@ -1,6 +1,7 @@
 /** Settings of fine-tuning: what is learned from, for how long, and how. */
 import * as z from 'zod/mini';
 import { augmentOptions } from './augment.js';
+import { gradualOptions } from './gradual-options.js';
 import { optimizerOptions } from './optimizers/options.js';
 import { scheduleOptions } from './schedule.js';
 
@@ -28,6 +29,7 @@ export const finetuneOptions = z.object({
   ...scheduleOptions.shape,
   ...optimizerOptions.shape,
   ...augmentOptions.shape,
+  ...gradualOptions.shape,
   /** Nodes whose parameters stay: names, wildcards, `op:Gather`. */
   freeze: z._default(z.array(z.string()), () => []),
   /** Rank of adapters that are trained instead of the weights, and merged into them in the end. */

@@ -12,6 +12,7 @@ import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import { type OpenModel, openModel } from '../node.js';
 import { Tensor } from '../onnx/tensor.js';
+import { readMasks } from '../prune/masks.js';
 import { createRandom } from '../random.js';
 import type { CheckpointStore } from './checkpoint.js';
 import { type FinetuneRequest, finetune } from './finetune.js';
@@ -166,6 +167,41 @@ test.each([
   expect(store.bytes).toBeUndefined();
   expect(await weightsOf(resumed.model)).toEqual(await weightsOf(whole.model));
   expect(resumed.history.map(({ loss }) => loss)).toEqual(whole.history.map(({ loss }) => loss));
+});
+
+test('weights leave while it trains: exactly as many as asked, also in a run that was stopped', async () => {
+  const options = { sparsity: 0.75, epochs: 4, averaging: 0.9, dense: ['op:Gemm'] };
+  const given = { student: opened.model, train: range(0, 160) };
+  const store = memoryStore();
+  const controller = new AbortController();
+  const write = store.write.bind(store);
+  let writes = 0;
+  const stopping: CheckpointStore = {
+    ...store,
+    read: () => store.read(),
+    async write(bytes) {
+      await write(bytes);
+      if (++writes === 4) controller.abort();
+    },
+  };
+  const checkpoint = { store: stopping, everySteps: 2 };
+  const stopped = finetune(request({ ...given, options, checkpoint, signal: controller.signal }));
+  await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+  const resumed = await finetune(
+    request({ ...given, options, checkpoint: { store, everySteps: 2 } }),
+  );
+  expect(resumed.resumedAt).toBeGreaterThan(0);
+  const whole = await finetune(request({ ...given, options }));
+  const weights = await weightsOf(whole.model);
+  expect(await weightsOf(resumed.model)).toEqual(weights);
+  const masked = [...readMasks(whole.model).keys()];
+  expect(masked).toEqual(['conv1.weight', 'conv2.weight']);
+  const entries = masked.flatMap((name) => [...weights[name]!]);
+  expect(entries.filter((w) => w === 0)).toHaveLength(Math.round(0.75 * entries.length));
+  expect(weights['fc1.weight']).not.toContain(0);
+  // What was better with more weights does not count.
+  expect(whole.bestEpoch).toBeGreaterThanOrEqual(3);
+  expect(whole.restarts).toEqual([]);
 });
 
 test('a checkpoint of other settings is refused', async () => {

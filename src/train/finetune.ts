@@ -18,18 +18,22 @@ import { evaluate } from '../measure/evaluate.js';
 import type { Evaluation } from '../measure/evaluation.js';
 import { Tensor } from '../onnx/tensor.js';
 import type { Progress } from '../progress.js';
-import { readMasks } from '../prune/masks.js';
+import { readMasks, recordMasks } from '../prune/masks.js';
+import { foldBatchNorm } from '../simplify/fold-batch-norm.js';
 import { simplify } from '../simplify/index.js';
+import { mergeInitializers } from '../simplify/merge-initializers.js';
 import { type Adapters, addAdapters, mergeAdapters } from './adapters.js';
 import { changesNothing } from './augment.js';
 import type { CheckpointStore, EpochRow, Restart } from './checkpoint.js';
 import { type FinetuneOptions, finetuneOptions } from './finetune-options.js';
+import { GradualPruning, sparseWeights } from './gradual.js';
 import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
 import { type LossPlan, planLosses } from './loss-plan.js';
 import { checkMemory, estimateMemory, type MemoryEstimate, severalStepsPay } from './memory.js';
 import { openBatch } from './open-batch.js';
 import { buildStep, type TrainingStep } from './step.js';
 import { Teacher } from './teacher.js';
+import { trainableWeights } from './trainable.js';
 import { TrainingSamples } from './training-samples.js';
 
 export interface FinetuneRequest {
@@ -63,6 +67,8 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
   readonly scoreName: string;
   readonly losses: readonly string[];
   readonly trained: readonly string[];
+  /** Weights that lost entries, see `sparsity` of the options. */
+  readonly sparse: readonly string[];
   /** Parameters that stayed, with the reason. */
   readonly frozen: TrainingStep['frozen'];
   readonly steps: number;
@@ -81,10 +87,12 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
 export async function finetune(request: FinetuneRequest): Promise<FinetuneResult> {
   const { engine, dataset, signal, progress, seed = 0 } = request;
   const options = finetuneOptions.parse(request.options ?? {});
-  // Equal weights that are one tensor could no longer become different ones.
+  // Equal weights that are one tensor could no longer become different ones, and a norm that is
+  // folded into a weight has no statistics of a batch.
+  const trainsNorms = options.batchNormalization === 'training';
   const { model: simple } = await simplify(
     request.student,
-    { exclude: ['merge-initializers'] },
+    { exclude: [mergeInitializers.name, ...(trainsNorms ? [foldBatchNorm.name] : [])] },
     { engine, signal },
   );
   const trainable = await openBatch(simple, engine, options.batchSize);
@@ -95,6 +103,24 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
   });
   const masked = request.masked ?? new Set(readMasks(trainable).keys());
   const adapters = await adaptersFor(trainable, options, masked, seed);
+  const { sparsity } = options;
+  if (sparsity !== undefined && adapters) {
+    throw new PareError(
+      'usage',
+      'finetune: sparsity is of weights that train, and lora trains none',
+      {
+        hint: 'prune first (pare prune --method unstructured) and train adapters behind it',
+      },
+    );
+  }
+  const sparse =
+    sparsity === undefined
+      ? undefined
+      : sparseWeights(
+          trainable,
+          new Set(trainableWeights(trainable, options.freeze).weights.map(({ name }) => name)),
+          options,
+        );
   const step = await buildStep(
     adapters?.model ?? trainable,
     {
@@ -104,6 +130,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       only: adapters && new Set(adapters.list.flatMap(({ a, b }) => [a, b])),
       clipNorm: options.clipNorm,
       masked,
+      sparse,
       averaging: options.averaging,
       batchNormalization: options.batchNormalization,
       batchSize: options.batchSize,
@@ -124,6 +151,15 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       seed,
       augment: options,
     });
+    const pruned = [...(sparse ?? [])].filter((name) => step.own.has(name));
+    const pruning =
+      sparsity === undefined
+        ? undefined
+        : new GradualPruning(
+            new Map(pruned.map((name) => [name, step.state.get(name)!])),
+            { ...options, sparsity },
+            options.epochs * samples.stepsPerEpoch,
+          );
     const memory = await memoryOf(step, samples, ports, engine, signal);
     checkMemory(memory, request.memoryLimitBytes ?? Number.POSITIVE_INFINITY, options.batchSize);
     // In one epoch every sample is asked for once anyway.
@@ -139,6 +175,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       targetsOf: (batch) => targetsOf(batch, plan, teacher),
       epochs: options.epochs,
       schedule: options,
+      pruning,
       validate: scored
         ? async (weights) => {
             const score = scoreOf(await validate(withWeights(trainable, await merged(weights))));
@@ -168,12 +205,15 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     // Of training alone, in all processes that took part.
     const seconds = result.history.reduce((sum, row) => sum + row.seconds, 0);
     const { weights, ...rest } = result;
+    const model = withWeights(simple, await merged(weights));
+    recordMasks(model, new Map(pruned.map((name) => [name, 'unstructured'])));
     return {
       ...rest,
-      model: withWeights(simple, await merged(weights)),
+      model,
       scoreName,
       losses: plan.terms.map(({ loss }) => loss),
       trained: adapters ? adapters.list.map(({ weight }) => weight) : [...step.results.keys()],
+      sparse: pruned,
       frozen: adapters ? frozenBeside(adapters, step.frozen) : step.frozen,
       steps,
       samplesPerSecond: (steps * options.batchSize * options.accumulate) / seconds,

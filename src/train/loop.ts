@@ -14,6 +14,7 @@ import {
   encodeCheckpoint,
   type Restart,
 } from './checkpoint.js';
+import { type GradualPruning, zeroLike } from './gradual.js';
 import { learningRateAt, type ScheduleOptions } from './schedule.js';
 import type { TrainingStep } from './step.js';
 import { type BatchFeeds, StepRunner } from './step-runner.js';
@@ -38,8 +39,8 @@ export interface LoopRequest {
   readonly engine: Engine;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
-  /** True where the loss rises for other reasons than the rate, such as weights that leave. */
-  readonly mayWorsen?: boolean | undefined;
+  /** Weights whose entries leave while it trains. */
+  readonly pruning?: GradualPruning | undefined;
   /** Called after every epoch. */
   readonly onEpoch?: ((row: EpochRow) => void) | undefined;
   /** Called when training begins again at a lower rate. */
@@ -179,6 +180,7 @@ class Loop {
       let group = await this.#gather(batches, this.#stepsAtOnce(this.#step, end, every));
       while (group.length > 0) {
         throwIfAborted(signal);
+        this.#prune();
         const count = group.length / this.#request.step.accumulate;
         const rates = Array.from({ length: count }, (_, at) =>
           learningRateAt(this.#step + at, steps, schedule),
@@ -209,9 +211,17 @@ class Loop {
     return row;
   }
 
-  /** As many as take about half a second, up to the next checkpoint or the end of the epoch. */
+  /**
+   * As many as take about half a second, up to the next checkpoint, the end of the epoch, or the
+   * next step before which weights leave.
+   */
   #stepsAtOnce(from: number, end: number, every: number): number {
-    const left = Math.min(end - from, every - (from % every));
+    const { pruning } = this.#request;
+    const left = Math.min(
+      end - from,
+      every - (from % every),
+      (pruning?.nextDue(from) ?? end) - from,
+    );
     if (!this.#request.severalSteps) return Math.min(left, 1);
     return Math.min(left, mostAtOnce, Math.max(1, Math.floor(callMs / this.#stepMs)));
   }
@@ -238,13 +248,26 @@ class Loop {
     return true;
   }
 
+  /** What leaves before this step, and what belongs to it: moments and means. */
+  #prune(): void {
+    const { pruning, step } = this.#request;
+    if (!pruning?.isDue(this.#step)) return;
+    const state = { ...this.#runner.state };
+    for (const [name, weight] of pruning.leave(this.#step, state)) {
+      for (const input of step.own.get(name)!) state[input] = zeroLike(state[input]!, weight);
+    }
+    this.#runner.state = state;
+  }
+
   get #highestRate(): number {
     return this.#restarts.at(-1)?.to ?? this.#request.schedule.learningRate;
   }
 
   #isWorse(loss: number, score: number | null): boolean {
+    // Weights that leave raise the loss too.
+    if (this.#request.pruning) return false;
     const isLower = score === null || score < this.#startScore!;
-    return isLower && loss > worseLoss * this.#startLoss! && !this.#request.mayWorsen;
+    return isLower && loss > worseLoss * this.#startLoss!;
   }
 
   /** Back to the first step, at a lower rate; false when that was done often enough. */
@@ -279,6 +302,8 @@ class Loop {
   }
 
   #keepIfBetter(epoch: number, score: number): void {
+    // What has not lost all its entries yet is no result.
+    if (this.#step <= (this.#request.pruning?.lastStep ?? -1)) return;
     if (this.#best && !(score > this.#best.score)) return;
     this.#best = { epoch, score, weights: this.#weights() };
   }

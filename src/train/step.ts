@@ -30,6 +30,8 @@ export interface StepOptions {
   readonly clipNorm?: number | undefined;
   /** Names of pruned weights: what is zero in them stays zero. */
   readonly masked?: ReadonlySet<string> | undefined;
+  /** Names of weights whose zeros stay zero from the step on in which they became zero. */
+  readonly sparse?: ReadonlySet<string> | undefined;
   /** Decay of a running mean of the weights, which is then the result. In [0, 1); 0 for none. */
   readonly averaging?: number | undefined;
   readonly batchNormalization?: 'frozen' | 'training' | undefined;
@@ -57,6 +59,8 @@ export interface TrainingStep {
   readonly accumulate: number;
   /** What is computed for each batch: the model itself, or what it repeats. */
   readonly inner: Model;
+  /** By weight: the inputs of `state` that have its shape and belong to it, itself among them. */
+  readonly own: ReadonlyMap<string, readonly string[]>;
   /** Parameters that do not change, with the reason. */
   readonly frozen: readonly { readonly name: string; readonly reason: string }[];
 }
@@ -161,6 +165,7 @@ function update(
   const state = new Map<string, HostTensor>();
   const next = new Map<string, string>();
   const results = new Map<string, string>();
+  const ownInputs = new Map<string, string[]>();
   const e = new Emitter(graph, { scope: 'step' });
   const learningRate = graph.addInput(graph.freshName('learning_rate'), tensorType('float', []));
   const step = graph.addInput(graph.freshName('step'), tensorType('float', []));
@@ -172,9 +177,10 @@ function update(
     next.set(input.name, own.name);
     outputs.push(own);
   };
-  const gradients = trained.map(({ name, gradient, content }) =>
-    options.masked?.has(name) ? masked(e, gradient, content) : gradient,
-  );
+  const gradients = trained.map(({ name, gradient, content }) => {
+    if (options.sparse?.has(name)) return e.mul(gradient, nonzero(e, graph.value(name)));
+    return options.masked?.has(name) ? masked(e, gradient, content) : gradient;
+  });
   const shrink = options.clipNorm ? clipFactor(e, gradients, options.clipNorm) : undefined;
   const optimizer = optimizerNamed(options.optimizer.optimizer);
   const slots = optimizer.slots(options.optimizer);
@@ -197,11 +203,13 @@ function update(
     carry(weight, updated.weight, content);
     for (const [slot, input] of own) carry(input, updated.state[slot]!, zerosLike(content));
     results.set(name, name);
+    ownInputs.set(name, [name, ...own.map(([, input]) => input.name)]);
     if (options.averaging) {
       const mean = graph.addInput(`average/${name}`, type);
       const kept = e.mul(mean, options.averaging);
       carry(mean, e.add(kept, e.mul(updated.weight, 1 - options.averaging)), content);
       results.set(name, mean.name);
+      ownInputs.get(name)!.push(mean.name);
     }
   }
   for (const { name, after, content } of statistics) {
@@ -217,6 +225,7 @@ function update(
     step: step.name,
     loss: loss.name,
     results,
+    own: ownInputs,
   };
 }
 
@@ -244,6 +253,11 @@ function masked(e: Emitter, gradient: Value, { dims, data }: HostTensor): Value 
   if (!weights.includes(0)) return gradient;
   const mask = Uint8Array.from(weights, (weight) => (weight === 0 ? 0 : 1));
   return e.mul(gradient, e.cast(e.constant('uint8', dims, Array.from(mask))));
+}
+
+/** 1 where the weight is not zero, as it is in this step. */
+function nonzero(e: Emitter, weight: Value): Value {
+  return e.cast(e.cast(weight, 'bool'));
 }
 
 /** min(1, limit / norm) of all gradients as one vector (Pascanu et al. 2013, arXiv:1211.5063). */

@@ -45,6 +45,16 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   flip: { description: 'mirror half of the pictures left and right' },
   shift: { description: 'shift pictures by up to so many pixels' },
   layout: { description: 'flip, shift: where the channels of a picture are' },
+  sparsity: { description: 'share of weights that leave while it trains', unit: 'share' },
+  sparsityScope: { description: 'sparsity: what is compared' },
+  sparsityUntil: {
+    description: 'sparsity: share of the steps after which the last ones leave',
+    unit: 'share',
+  },
+  dense: {
+    description: 'sparsity: nodes whose weights stay whole: names, wildcards (*), op:Type',
+    placeholder: 'PATTERN',
+  },
   freeze: {
     description: 'nodes whose parameters stay: names, wildcards (*), op:Type',
     placeholder: 'PATTERN',

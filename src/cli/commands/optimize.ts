@@ -25,6 +25,18 @@ export const optimizeOptions = z.object({
       }),
     ),
   ),
+  finetune: z._default(
+    z.boolean().check(meta('with --prune: train what was cut on the outputs of the original')),
+    false,
+  ),
+  epochs: z.optional(
+    z.int().check(
+      z.positive(),
+      meta('with --finetune: how often every sample is seen (default: 10)', {
+        placeholder: 'N',
+      }),
+    ),
+  ),
   report: reportField,
   output: z.optional(
     z
@@ -54,6 +66,11 @@ export const optimizeCommand = defineCommand({
     {
       command: 'optimize resnet.onnx --data photos --preprocess imagenet --prune 30%',
       text: 'candidates with 30 % fewer MACs too',
+    },
+    {
+      command:
+        'optimize resnet.onnx --data photos --preprocess imagenet --prune 50% --finetune --epochs 5',
+      text: 'half of the MACs, trained behind the cut on samples that do not evaluate',
     },
   ],
   run: async (context) => (await import('../run/optimize.js')).run(context),

@@ -105,7 +105,7 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
     context,
     {
       command: 'finetune',
-      outcome: outcome(result),
+      outcome: outcome(result, options.lora),
       models: [
         ...(teacher ? [{ name: 'original', file: options.teacher!, model: teacher }] : []),
         { name: 'student', file: args.student, model: student },
@@ -188,7 +188,9 @@ function restartText({ from, to, startLoss, loss }: Restart): string {
 
 function outcome(result: FinetuneResult, rank: number | undefined): string {
   const { bestEpoch, startScore, bestScore, scoreName, trained, losses, memory } = result;
-  const learned = `${trained.length} tensors were trained ${rank === undefined ? '' : `by adapters of rank ${rank} `}(${losses.join(', ')}), in about ${formatBytes(memory.totalBytes)}.`;
+  const zeros = result.sparse.length > 0 ? ` Zeros rose in ${result.sparse.length} of them.` : '';
+  const how = rank === undefined ? '' : `by adapters of rank ${rank} `;
+  const learned = `${trained.length} tensors were trained ${how}(${losses.join(', ')}), in about ${formatBytes(memory.totalBytes)}.${zeros}`;
   if (startScore === null || bestScore === null) return learned;
   const scores = `${scoreName} ${startScore.toFixed(4)} before`;
   return bestEpoch === 0

@@ -72,6 +72,7 @@ export async function run(
           promise: promiseOf(options),
           borders: await bordersOf(options),
           prune: options.prune,
+          finetune: finetuneOf(options),
           threads: globals.threads,
           samples: options.samples,
           seed: globals.seed,
@@ -187,6 +188,14 @@ function benchOf({ original, candidates }: OptimizeResult): BenchRow[] {
   return [original.bench, ...(chosen?.bench ? [chosen.bench] : [])];
 }
 
+function finetuneOf({ finetune, epochs }: Options): { epochs?: number } | undefined {
+  if (finetune) return epochs === undefined ? {} : { epochs };
+  if (epochs === undefined) return undefined;
+  throw new PareError('usage', 'optimize: --epochs is for --finetune, which is not given', {
+    hint: 'add --finetune with --prune, or leave --epochs out',
+  });
+}
+
 function promiseOf(options: Options): QualityPromise | undefined {
   const { maxDrop, maxFlips, minSnr } = options;
   if (maxDrop === undefined && maxFlips === undefined && minSnr === undefined) return undefined;
@@ -214,12 +223,12 @@ function commandLine(
   options: Readonly<Record<string, unknown>>,
   { seed, threads }: GlobalValues,
 ): string {
-  const flags = Object.entries({ ...options, seed, threads })
-    .filter(([, value]) => value !== undefined)
-    .map(
-      ([key, value]) =>
-        `--${key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} ${quote(String(value))}`,
-    );
+  const flags = Object.entries<unknown>({ ...options, seed, threads })
+    .filter(([, value]) => value !== undefined && value !== false)
+    .map(([key, value]) => {
+      const flag = `--${key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+      return value === true ? flag : `${flag} ${quote(String(value))}`;
+    });
   return ['pare optimize', quote(model), ...flags].join(' ');
 }
 

@@ -83,13 +83,22 @@ export async function run({
           result: fingerprint === receipt.data.fingerprint ? 'ok' : 'failed',
           detail: `${dataset.size} samples, the receipt states ${receipt.data.size}`,
         });
-        const samples = chooseSamples(dataset, receipt.data.limit ?? undefined, receipt.seed);
+        const { limit } = receipt.data;
+        // Also where the chosen candidate is one that was not trained: the split was the same.
+        const trains = (receipt.data.samples.train ?? 0) > 0;
+        const samples = chooseSamples(dataset, limit ?? undefined, receipt.seed, trains);
         checks.push(
           await attempt('recipe makes the same file', async () => {
             const calibration = calibrationContext(dataset, ports, samples.search);
             const again = await makeCandidate(original!.model, spec, receipt.pare, {
               ...context,
               ...calibration,
+              training: {
+                dataset,
+                train: samples.train,
+                validate: samples.search,
+                teacher: original!.model,
+              },
             });
             const files = await modelFiles(again.model, path);
             const name = 'recipe makes the same file';
