@@ -44,7 +44,7 @@ export const methodFields = {
       .string()
       .check(
         meta(
-          'what leaves first; unstructured: magnitude, wanda, sparsegpt, random; structured: l1, l2, lamp, fpgm, bn-scale, activation, apoz, wanda, taylor, hessian, random; depth: influence, removal',
+          'what leaves first; unstructured: magnitude, wanda, sparsegpt, random; structured: l1, l2, lamp, fpgm, bn-scale, activation, apoz, wanda, taylor, hessian, random, or auto: the one that is the most faithful on this model; depth: influence, removal',
           { placeholder: 'NAME' },
         ),
       ),

@@ -11,6 +11,8 @@ import { compressed, compressedPaths, writtenBrotliQuality } from '../../disk/co
 import { type WriteOptions, writeFilesAtomic } from '../../disk/write-file.js';
 import type { Engine } from '../../engine/engine.js';
 import { modelSource } from '../../engine/model-source.js';
+import { PareError } from '../../errors.js';
+import { type CriterionChoice, chooseCriterion } from '../../explain/choose-criterion.js';
 import type { Model } from '../../graph/model.js';
 import { type SizeReport, sizeOf } from '../../measure/size.js';
 import { brotliCounter, modelFiles } from '../../node.js';
@@ -20,6 +22,8 @@ import type { PassContext, PassReport } from '../../pass.js';
 import { pruneMethods } from '../../prune/index.js';
 import type { PruneMethodName } from '../../prune/method-names.js';
 import type { PlanDetails } from '../../prune/plan-details.js';
+import { structuredOptions } from '../../prune/structured-options.js';
+import { criterionChoiceText } from '../../report/criterion-choice-text.js';
 import { formatBytes } from '../../report/format.js';
 import { passReportText } from '../../report/pass-report.js';
 import { prunePlanText } from '../../report/prune-plan.js';
@@ -31,6 +35,7 @@ import {
   inputFiles,
   portsOf,
   refuseDataOptions,
+  requireData,
   tableSettings,
   usingData,
   usingEngine,
@@ -57,7 +62,15 @@ export async function run(context: Context): Promise<void> {
     options.output ?? args.model.replace(/(\.onnx)?$/, `.${method}.onnx`),
   );
   const pass = pruneMethods[method];
-  const own = ownOptions('prune', method, pass.options, methodFields, options);
+  const isAuto = options.criterion === autoCriterion;
+  if (isAuto && method !== 'structured') {
+    throw new PareError('usage', `prune: ${method} has no criterion "${autoCriterion}"`, {
+      hint: 'it is for --method structured',
+    });
+  }
+  if (isAuto) requireData(options);
+  const given = isAuto ? { ...options, criterion: undefined } : options;
+  const own = ownOptions('prune', method, pass.options, methodFields, given);
   const recipe: Recipe = [
     ...(options.simplify ? [{ pass: 'simplify', options: preparation[method] }] : []),
     { pass: pass.name, options: own },
@@ -76,6 +89,9 @@ export async function run(context: Context): Promise<void> {
     }),
   );
 }
+
+/** Stands for the criterion that is found to be the most faithful on the model. */
+const autoCriterion = 'auto';
 
 interface Job {
   readonly context: Context;
@@ -97,7 +113,11 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
     dataset && repeatableFeeds(dataset, await portsOf(engine, original), split!.calibrate);
   const labels = dataset?.hasLabels ? labelsOf(dataset, split!.calibrate) : undefined;
   const passes = { engine, signal, progress, seed, samples, labels };
-  const { model: result, reports } = await runRecipe(model, recipe, passes);
+  const choice =
+    options.criterion === autoCriterion ? await choose(model, recipe, passes) : undefined;
+  if (choice) output.human(`${criterionChoiceText(choice, tableSettings(output))}\n`);
+  const chosen = choice ? withCriterion(recipe, choice.criterion) : recipe;
+  const { model: result, reports } = await runRecipe(model, chosen, passes);
   const report = reports.at(-1)!;
   for (const { notes } of reports.slice(0, -1)) for (const note of notes) output.detail(note);
   output.human(reportText(options.method, report, tableSettings(output)));
@@ -145,7 +165,24 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
     reports,
     evaluations,
     speed,
+    ...(choice && { criterionChoice: choice }),
   });
+}
+
+/** On the model as the pass will see it, with the options that the pass will have. */
+async function choose(
+  model: Model,
+  recipe: Recipe,
+  passes: Partial<PassContext>,
+): Promise<CriterionChoice> {
+  const { model: prepared } = await runRecipe(model, recipe.slice(0, -1), passes);
+  const options = structuredOptions.parse(recipe.at(-1)!.options);
+  return await chooseCriterion(prepared, options, passes);
+}
+
+function withCriterion(recipe: Recipe, criterion: string): Recipe {
+  const last = recipe.at(-1)!;
+  return [...recipe.slice(0, -1), { ...last, options: { ...last.options, criterion } }];
 }
 
 function reportText(method: PruneMethodName, report: PassReport, settings: TableOptions): string {
