@@ -10,6 +10,7 @@ import type { Engine, Feeds } from '../engine/engine.js';
 import { randomFeeds } from '../engine/host-tensor.js';
 import { modelSource } from '../engine/model-source.js';
 import { messageOf, PareError } from '../errors.js';
+import type { Explanation } from '../explain/explanation.js';
 import type { Model } from '../graph/model.js';
 import { activationGrids } from '../measure/activation-grids.js';
 import { type BenchRow, bench } from '../measure/bench.js';
@@ -28,6 +29,7 @@ import type { PassReport } from '../pass.js';
 import { type Progress, silent } from '../progress.js';
 import type { PlanDetails } from '../prune/plan-details.js';
 import { confusionOf, evaluationRow, flipsOf } from '../report/build/evaluations.js';
+import { explanationPart } from '../report/build/explanation.js';
 import {
   activationsPart,
   layersPart,
@@ -68,6 +70,7 @@ export interface KnownParts {
   readonly sensitivity?: SensitivityReport | null | undefined;
   readonly plan?: PlanDetails | undefined;
   readonly training?: Training | undefined;
+  readonly explanation?: Explanation | undefined;
   readonly diff?: ModelDiff | undefined;
   readonly notes?: readonly string[] | undefined;
 }
@@ -141,7 +144,8 @@ class ReportMaker {
       task.update(4, 'layers');
       const layers = await this.#layers();
       task.update(5, 'weights and activations');
-      const { recipe, reports, search, sensitivity, plan, training, diff, promise } = known;
+      const { recipe, reports, search, sensitivity, plan, explanation, training, diff, promise } =
+        known;
       return {
         schema: 1,
         kind: reportKind,
@@ -164,6 +168,7 @@ class ReportMaker {
         weights: await this.#weights(),
         activations: await this.#activations(),
         widths: plan ? widthsPart(plan) : null,
+        explanation: explanation ? explanationPart(explanation) : null,
         training: training ?? null,
         confusion: watched.log && confusionOf(watched.log, watched.names, dataset?.classes),
         flips:
