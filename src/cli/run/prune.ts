@@ -41,7 +41,7 @@ import {
 } from '../open.js';
 import { ownOptions } from '../own-options.js';
 import { qualityTable } from '../quality-table.js';
-import { reportTargets, simplified, writeReport } from '../report-file.js';
+import { reportTargets, writeReport } from '../report-file.js';
 
 type Context = CommandContext<z.output<typeof pruneOptions>, { readonly model: string }>;
 
@@ -140,7 +140,6 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
         { name: small.name, file: target, model: result },
       ],
       ...{ engine, dataset, indices: split?.evaluate },
-      base: await simplified(model, recipe, engine),
       known: {
         ...{ recipe, reports, evaluations, notes: loudNotes(report) },
         plan: options.method === 'structured' ? (report.details as PlanDetails) : undefined,

@@ -44,7 +44,7 @@ import { ownOptions } from '../own-options.js';
 import { qualityTable } from '../quality-table.js';
 import { quantizeRecipe } from '../quantize-recipe.js';
 import { readCalibration } from '../read-calibration.js';
-import { reportTargets, simplified, writeReport } from '../report-file.js';
+import { reportTargets, writeReport } from '../report-file.js';
 import { checkSearchOptions, searchNodes } from './quantize-search.js';
 
 type Context = CommandContext<z.output<typeof quantizeOptions>, { readonly model: string }>;
@@ -171,7 +171,6 @@ export async function run(command: Context): Promise<void> {
               { name: small.name, file: target, model: result },
             ],
             ...{ engine, dataset, indices: split?.evaluate },
-            base: await simplified(model, recipe, engine),
             known: { recipe: searched?.recipe ?? recipe, reports, evaluations, sensitivity },
           },
           write,

@@ -199,7 +199,7 @@ function spearman(explanation: Located<ExplanationData>): Html | undefined {
   if (!found) return undefined;
   const { criteria } = found.value;
   const caption = 'Agreement of the criteria: rank correlation (Spearman) within layers';
-  return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table class="matrix"><caption>${caption}</caption><thead><tr><td></td>${criteria.map((name) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead><tbody>${found
+  return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table class="matrix"><caption><span>${caption}</span></caption><thead><tr><td></td>${criteria.map((name) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead><tbody>${found
     .get('matrix')
     .items()
     .map(
