@@ -8,11 +8,9 @@ import type { Preprocess } from '../data/preprocess.js';
 import { type WriteOptions, writeFilesAtomic } from '../disk/write-file.js';
 import type { Engine } from '../engine/engine.js';
 import { PareError } from '../errors.js';
-import type { Model } from '../graph/model.js';
 import { brotliCounter, loadPreprocess } from '../node.js';
 import { type KnownParts, makeReport, type ReportModel } from '../optimize/make-report.js';
 import { describeMachine } from '../optimize/node-machine.js';
-import { type Recipe, runRecipe } from '../optimize/recipe.js';
 import { printReport, type Report } from '../report/data/report.js';
 import { version } from '../version.js';
 import type { CommandContext } from './command.js';
@@ -40,8 +38,6 @@ export interface ReportJob {
   readonly dataset?: Dataset | undefined;
   /** Samples that evaluate. */
   readonly indices?: Uint32Array | undefined;
-  /** The first model behind steps that change no output. */
-  readonly base?: Model | undefined;
   readonly known?: KnownParts | undefined;
   readonly threads?: number | undefined;
 }
@@ -68,7 +64,7 @@ export async function writeReport(
   const { options, globals, cwd, signal, progress, output } = context;
   const [path] = reportTargets(options, cwd);
   if (path === undefined) return;
-  const { command, models, outcome, engine, dataset, indices, base, known = {} } = job;
+  const { command, models, outcome, engine, dataset, indices, known = {} } = job;
   const scaling: Preprocess =
     options.data === undefined ? {} : await loadPreprocess(options.preprocess);
   const report = await makeReport({
@@ -91,7 +87,7 @@ export async function writeReport(
           }
         : null,
     },
-    ...{ models, base, known, engine, dataset, indices, signal, progress },
+    ...{ models, known, engine, dataset, indices, signal, progress },
     scaling,
     threads: job.threads ?? globals.threads ?? 1,
     seed: globals.seed,
@@ -111,19 +107,6 @@ async function textOf(report: Report, path: string): Promise<string> {
   if (extname(path).toLowerCase() === '.json') return `${printReport(report)}\n`;
   const { renderReport } = await import('../report/html/page.js');
   return renderReport(report);
-}
-
-/**
- * The model behind the first step of the recipe where that is simplify, which changes no output:
- * layers of a result compare with its layers, and not with nodes that were folded away.
- */
-export async function simplified(
-  model: Model,
-  recipe: Recipe,
-  engine: Engine,
-): Promise<Model | undefined> {
-  if (recipe[0]?.pass !== 'simplify') return undefined;
-  return (await runRecipe(model, recipe.slice(0, 1), { engine })).model;
 }
 
 function titleOf(models: readonly ReportModel[]): string {

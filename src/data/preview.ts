@@ -7,6 +7,7 @@ import type { HostTensor } from '../engine/engine.js';
 import { float32Of } from '../engine/host-tensor.js';
 import { dataTypes } from '../onnx/data-type.js';
 import type { Sample } from './dataset.js';
+import type { Image } from './image.js';
 import type { Preprocess } from './preprocess.js';
 
 /** Plain JSON. */
@@ -19,7 +20,8 @@ export type Preview =
       readonly height: number;
     }
   /** Values at equal distances, in [-1, 1]. */
-  | { readonly kind: 'curve'; readonly points: readonly number[] }
+  | { readonly kind: 'curve'; readonly points: number[] }
+  | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'none' };
 
 type Scaling = Pick<Preprocess, 'scale' | 'mean' | 'std' | 'colorOrder'>;
@@ -70,7 +72,12 @@ function pictureOf(tensor: HostTensor, scaling: Scaling): Preview | undefined {
       }
     }
   }
-  const png = encode({ width, height, data, channels: planes.channels, depth: 8 });
+  return picture({ width, height, channels: planes.channels, data });
+}
+
+/** Pixels of 8 bits as a PNG in a data URL. */
+export function picture({ width, height, channels, data }: Image): Preview {
+  const png = encode({ width, height, data, channels, depth: 8 });
   return { kind: 'image', url: `data:image/png;base64,${base64(png)}`, width, height };
 }
 

@@ -53,7 +53,7 @@ export async function diffOutputs(
     const common = commonOutputs(one, two, notes);
     const comparisons = new Map(common.map((name) => [name, new OutputComparison(name)]));
     let samples = 0;
-    for await (const feeds of options.feeds?.(one.inputs) ?? random(one.inputs, options)) {
+    for await (const feeds of options.feeds?.(one.inputs) ?? randomInputs(one.inputs, options)) {
       throwIfAborted(signal);
       const expected = await one.run(feeds, common, { signal });
       const got = await two.run(translate(feeds, one, two), common, { signal });
@@ -87,7 +87,8 @@ function addTo(comparison: OutputComparison, got: HostTensor, expected: HostTens
   }
 }
 
-async function* random(
+/** Seeded inputs for models without data. */
+export async function* randomInputs(
   ports: readonly PortInfo[],
   { samples = 4, seed = 0, dims }: DiffOutputsOptions,
 ): AsyncGenerator<Feeds> {

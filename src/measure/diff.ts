@@ -2,22 +2,34 @@
  * What changed from one model to another: interface, head, nodes, weights, bytes by operator, and
  * outputs. Does not change the models.
  */
-import type { Engine } from '../engine/engine.js';
+import type { Engine, Feeds } from '../engine/engine.js';
+import { modelSource } from '../engine/model-source.js';
 import { messageOf, PareError } from '../errors.js';
 import { differenceOf } from '../graph/equal.js';
 import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
+import { bordersAs, portsOf } from '../optimize/measuring.js';
+import { simplify } from '../simplify/index.js';
 import { diffHeads, diffPorts, type HeadChange, type PortChange } from './diff-interface.js';
-import { type DiffOutputsOptions, diffOutputs, type OutputDiff } from './diff-outputs.js';
+import {
+  type DiffOutputsOptions,
+  diffOutputs,
+  type OutputDiff,
+  randomInputs,
+} from './diff-outputs.js';
 import { diffWeights, type WeightDiff } from './diff-weights.js';
+import { type LayerAgreements, layerAgreements } from './layer-agreement.js';
 import { attributeTexts, matchNodes, type NodePair } from './match-nodes.js';
 import { type OperatorRow, operatorRows, placeOf } from './operator-rows.js';
-import { constantsOf } from './size.js';
+import { type OperatorTimes, operatorTimes } from './operator-times.js';
+import { constantsOf, sizeOf } from './size.js';
 
 export interface DiffOptions extends DiffOutputsOptions {
-  /** Also compare outputs. */
+  /** Also compare outputs, and every value that both models compute. */
   readonly engine?: Engine | undefined;
+  /** Also profile both models. Default false: it runs each some twenty times. */
+  readonly latency?: boolean | undefined;
 }
 
 /** Plain JSON. */
@@ -37,6 +49,12 @@ export interface ModelDiff {
   readonly parameters: { readonly a: number; readonly b: number };
   /** Null without an engine, and where the models do not run (see the notes). */
   readonly outputs: OutputDiff | null;
+  /** Values between input and output of the simplified models, on the same inputs; null as for the outputs. */
+  readonly layers: LayerAgreements | null;
+  /** Bytes of the files as pare writes them. */
+  readonly fileBytes: { readonly a: number; readonly b: number };
+  /** Kernel times of both by operator; null where they were not asked for. */
+  readonly latency: { readonly a: OperatorTimes; readonly b: OperatorTimes } | null;
   readonly notes: readonly string[];
 }
 
@@ -109,27 +127,81 @@ export async function diffModels(
     },
     weights: await diffWeights(a, b, match, signal),
     ...operators,
-    outputs: engine ? await tryOutputs(a, b, engine, options, notes) : null,
+    outputs: engine ? await tried('outputs', () => diffOutputs(a, b, engine, options)) : null,
+    layers:
+      engine && difference !== null
+        ? await tried('layers', () => diffLayers(a, b, engine, options))
+        : null,
+    fileBytes: { a: await fileBytes(a), b: await fileBytes(b) },
+    latency:
+      engine && options.latency
+        ? await tried('latencies', () => diffLatency(a, b, engine, options))
+        : null,
     notes,
   };
+
+  /** Null, with a note, for models that do not run or do not compare. */
+  async function tried<T>(what: string, measure: () => Promise<T>): Promise<T | null> {
+    try {
+      return await measure();
+    } catch (error) {
+      const isExpected = error instanceof PareError && error.code !== 'aborted';
+      // Data that the caller chose are theirs to put right.
+      if (!isExpected || (options.feeds && error.code !== 'engine')) throw error;
+      notes.push(`${what} were not compared: ${messageOf(error)}`);
+      return null;
+    }
+  }
 }
 
-async function tryOutputs(
+/** Samples that layers are compared on: all their values are fetched. */
+const layerSamples = 16;
+
+async function diffLayers(
   a: Model,
   b: Model,
   engine: Engine,
   options: DiffOptions,
-  notes: string[],
-): Promise<OutputDiff | null> {
-  try {
-    return await diffOutputs(a, b, engine, options);
-  } catch (error) {
-    const isExpected = error instanceof PareError && error.code !== 'aborted';
-    // Data that the caller chose are theirs to put right.
-    if (!isExpected || (options.feeds && error.code !== 'engine')) throw error;
-    notes.push(`outputs were not compared: ${messageOf(error)}`);
-    return null;
+): Promise<LayerAgreements> {
+  const { signal } = options;
+  const feeds = await feedsFor(a, engine, options);
+  // A folded normalization leaves the Conv's name to other numbers: both get the same form first.
+  const simple = async (model: Model) => (await simplify(model, {}, { engine, signal })).model;
+  const ends = [await simple(a), await simple(b)] as const;
+  return layerAgreements(...ends, engine, firstOf(feeds, layerSamples), signal);
+}
+
+async function diffLatency(a: Model, b: Model, engine: Engine, options: DiffOptions) {
+  let feed: Feeds | undefined;
+  for await (const each of firstOf(await feedsFor(a, engine, options), 1)) feed = each;
+  const times = async (name: string, model: Model) =>
+    operatorTimes({ name, source: await modelSource(model), ...bordersAs(model) }, feed!, engine, {
+      signal: options.signal,
+    });
+  return { a: await times('a', a), b: await times('b', b) };
+}
+
+/** The inputs that outputs are compared on. */
+async function feedsFor(
+  model: Model,
+  engine: Engine,
+  options: DiffOptions,
+): Promise<AsyncIterable<Feeds>> {
+  const source = await modelSource(model);
+  const ports = await portsOf(engine, { name: 'a', source });
+  return options.feeds?.(ports) ?? randomInputs(ports, options);
+}
+
+async function* firstOf<T>(items: AsyncIterable<T>, most: number): AsyncGenerator<T> {
+  let count = 0;
+  for await (const item of items) {
+    yield item;
+    if (++count === most) return;
   }
+}
+
+async function fileBytes(model: Model): Promise<number> {
+  return (await sizeOf(model, { gzip: null })).fileBytes;
 }
 
 function refOf(node: Node): NodeRef {

@@ -10,6 +10,7 @@ import type { Engine, Feeds } from '../engine/engine.js';
 import { randomFeeds } from '../engine/host-tensor.js';
 import { modelSource } from '../engine/model-source.js';
 import { messageOf, PareError } from '../errors.js';
+import type { Explanation } from '../explain/explanation.js';
 import type { Model } from '../graph/model.js';
 import { activationGrids } from '../measure/activation-grids.js';
 import { type BenchRow, bench } from '../measure/bench.js';
@@ -28,6 +29,7 @@ import type { PassReport } from '../pass.js';
 import { type Progress, silent } from '../progress.js';
 import type { PlanDetails } from '../prune/plan-details.js';
 import { confusionOf, evaluationRow, flipsOf } from '../report/build/evaluations.js';
+import { explanationPart } from '../report/build/explanation.js';
 import {
   activationsPart,
   layersPart,
@@ -42,6 +44,7 @@ import type { Profile } from '../report/data/cost.js';
 import type { Provenance } from '../report/data/provenance.js';
 import { type Report, reportKind } from '../report/data/report.js';
 import type { Training } from '../report/data/training.js';
+import { simplify } from '../simplify/index.js';
 import { bordersAs, feedsOfSample, portsOf } from './measuring.js';
 import type { OptimizeResult } from './optimize.js';
 import type { QualityPromise } from './promise.js';
@@ -68,6 +71,7 @@ export interface KnownParts {
   readonly sensitivity?: SensitivityReport | null | undefined;
   readonly plan?: PlanDetails | undefined;
   readonly training?: Training | undefined;
+  readonly explanation?: Explanation | undefined;
   readonly diff?: ModelDiff | undefined;
   readonly notes?: readonly string[] | undefined;
 }
@@ -79,11 +83,6 @@ export interface ReportRequest {
   readonly provenance: Provenance;
   /** The original first; layers are compared between the first and the last. */
   readonly models: readonly ReportModel[];
-  /**
-   * The first model after steps that change no output, such as simplify: its layers are those of
-   * the result. Default the first model itself.
-   */
-  readonly base?: Model | undefined;
   readonly known: KnownParts;
   readonly engine: Engine;
   readonly dataset?: Dataset | undefined;
@@ -107,6 +106,11 @@ const randomSamples = 4;
 /** Throws `aborted` on the signal, and what is no error of a measurement. */
 export async function makeReport(request: ReportRequest): Promise<Report> {
   return new ReportMaker(request).make();
+}
+
+interface Ends {
+  readonly a: Model;
+  readonly b: Model;
 }
 
 class ReportMaker {
@@ -139,9 +143,11 @@ class ReportMaker {
       task.update(3, 'predictions');
       const watched = await this.#evaluate(named);
       task.update(4, 'layers');
-      const layers = await this.#layers();
+      const ends = await this.#try('layers', () => this.#simplified());
+      const layers = ends ? await this.#layers(ends) : null;
       task.update(5, 'weights and activations');
-      const { recipe, reports, search, sensitivity, plan, training, diff, promise } = known;
+      const { recipe, reports, search, sensitivity, plan, explanation, training, diff, promise } =
+        known;
       return {
         schema: 1,
         kind: reportKind,
@@ -161,9 +167,10 @@ class ReportMaker {
         profiles,
         layers,
         sensitivity: sensitivity ? sensitivityPart(sensitivity) : null,
-        weights: await this.#weights(),
-        activations: await this.#activations(),
+        weights: await this.#weights(ends),
+        activations: ends ? await this.#activations(ends) : null,
         widths: plan ? widthsPart(plan) : null,
+        explanation: explanation ? explanationPart(explanation) : null,
         training: training ?? null,
         confusion: watched.log && confusionOf(watched.log, watched.names, dataset?.classes),
         flips:
@@ -189,10 +196,13 @@ class ReportMaker {
     }
   }
 
-  get #ends(): { readonly a: Model; readonly b: Model } | undefined {
-    const { models, base } = this.#request;
-    const [first, last] = [models[0]!, models.at(-1)!];
-    return models.length > 1 ? { a: base ?? first.model, b: last.model } : undefined;
+  /** Layers are compared after simplification, which changes no output but folds nodes away. */
+  async #simplified(): Promise<Ends | undefined> {
+    const { models, engine, signal } = this.#request;
+    if (models.length < 2) return undefined;
+    const simple = async ({ model }: ReportModel) =>
+      (await simplify(model, {}, { engine, signal })).model;
+    return { a: await simple(models[0]!), b: await simple(models.at(-1)!) };
   }
 
   /** Null where nodes are not known: a part of the work would read like all of it. */
@@ -267,10 +277,8 @@ class ReportMaker {
     return repeatableFeeds(dataset, ports, chosen);
   }
 
-  async #layers() {
-    const ends = this.#ends;
+  async #layers(ends: Ends) {
     const { engine, signal, models, seed = 0 } = this.#request;
-    if (!ends) return null;
     const found = await this.#try('the layers', async () => {
       const samples = await this.#samples(layerSamples);
       const ports = samples ? [] : await portsOf(engine, await nameModel(models[0]!));
@@ -289,17 +297,15 @@ class ReportMaker {
     return found && found.rows.length > 0 ? found : null;
   }
 
-  async #weights() {
+  async #weights(ends: Ends | undefined) {
     const { models, signal } = this.#request;
-    const { a, b } = this.#ends ?? { a: models[0]!.model, b: undefined };
+    const { a, b } = ends ?? { a: models[0]!.model, b: undefined };
     const rows = weightsPart(await layerWeights(a, b, { signal }));
     return rows.length > 0 ? rows : null;
   }
 
-  async #activations() {
-    const ends = this.#ends;
+  async #activations(ends: Ends) {
     const { engine, signal } = this.#request;
-    if (!ends) return null;
     const rows = await this.#try('the distribution of activations', async () => {
       const samples = await this.#samples(activationSamples);
       return (

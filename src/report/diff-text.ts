@@ -5,7 +5,15 @@
 import { snrOf } from '../measure/compare-outputs.js';
 import type { ModelDiff, NodeRef, OperatorChange } from '../measure/diff.js';
 import type { WeightChange } from '../measure/diff-weights.js';
-import { formatBytes, formatCount, formatDb, formatInteger, formatSigned } from './format.js';
+import { sparkline } from './bars.js';
+import {
+  formatBytes,
+  formatCount,
+  formatDb,
+  formatInteger,
+  formatMs,
+  formatSigned,
+} from './format.js';
 import { plainStyle, type Style } from './style.js';
 import { type Cell, type Column, table } from './table.js';
 import { printable, wrap } from './text.js';
@@ -40,6 +48,8 @@ export function diffText(
     nodes(diff, settings),
     weights(diff, settings),
     operators(diff, settings),
+    layers(diff, settings),
+    latency(diff, settings),
     outputs(diff, settings),
     diff.notes.flatMap((note) => wrap(printable(note), width)).join('\n'),
   ];
@@ -198,7 +208,7 @@ function weightCells({ a, b, error }: WeightChange): string[] {
 }
 
 function operators(
-  { operators: rows, tensorBytes, parameters }: ModelDiff,
+  { operators: rows, tensorBytes, parameters, fileBytes }: ModelDiff,
   settings: Settings,
 ): string {
   const isChanged = (row: OperatorChange) => row.nodesA !== row.nodesB || row.bytesA !== row.bytesB;
@@ -218,6 +228,9 @@ function operators(
   );
   const total = cells('all', [sum('nodesA'), sum('nodesB')], [tensorBytes.a, tensorBytes.b]);
   const notes = restNotes({ operators: changed }, settings);
+  if (fileBytes.a !== fileBytes.b) {
+    notes.push(`file: ${formatBytes(fileBytes.a)} and ${formatBytes(fileBytes.b)}`);
+  }
   if (parameters.a !== parameters.b) {
     notes.push(`parameters: ${formatCount(parameters.a)} and ${formatCount(parameters.b)}`);
   }
@@ -232,6 +245,99 @@ function operators(
     ],
     [...list, total],
     { ...settings, notes },
+  );
+}
+
+/** Around the places where the numbers part: the first that differs, and the largest falls. */
+function layers({ layers: diff, outputs: made }: ModelDiff, settings: Settings): string {
+  if (!diff || diff.rows.length === 0) return '';
+  const { rows, firstDifferent, samples } = diff;
+  const snrs = rows.map(({ measure }) => snrOf(measure.agreement!));
+  const fall = (at: number) => {
+    const before = snrs.slice(0, at).findLast(Number.isFinite);
+    return before === undefined || !Number.isFinite(snrs[at]!) ? 0 : before - snrs[at]!;
+  };
+  const worst = [...rows.keys()].sort((x, y) => fall(y) - fall(x)).slice(0, settings.rows);
+  const first = rows.findIndex(({ value }) => value === firstDifferent);
+  const shown = [...new Set([...(first < 0 ? [] : [first]), ...worst])]
+    .slice(0, settings.rows)
+    .sort((x, y) => x - y);
+  const finite = snrs.map((snr) => (Number.isFinite(snr) ? snr : Number.NaN));
+  const picture = sparkline(shrink(finite, 40), { min: 0, unicode: settings.style.unicode });
+  const what = made?.inputs === 'given' ? 'samples' : 'random inputs';
+  const title =
+    firstDifferent === null
+      ? `layers: all ${formatInteger(rows.length)} values are equal on ${samples} ${what}`
+      : `layers: the models part at ${printable(firstDifferent)}`;
+  const cells = shown.map((at) => {
+    const { value, op, measure } = rows[at]!;
+    const { exact, maxAbsError } = measure.agreement!;
+    return [
+      value,
+      op,
+      exact ? 'equal' : formatDb(snrs[at]!),
+      fall(at) > 0 ? formatDb(fall(at)) : '',
+      maxAbsError === null ? '' : maxAbsError.toExponential(2),
+    ];
+  });
+  return [
+    settings.style.paint('strong', title),
+    table(
+      [
+        { header: 'value' },
+        { header: 'operator' },
+        right('SNR'),
+        right('falls by'),
+        right('max error'),
+      ],
+      cells,
+      {
+        ...settings,
+        notes: [
+          `from the first to the last: ${picture}`,
+          ...(rows.length > shown.length
+            ? [
+                `the ${shown.length} largest falls of ${formatInteger(rows.length)} values, on ${samples} ${what} (--json has all)`,
+              ]
+            : []),
+        ],
+      },
+    ),
+  ].join('\n');
+}
+
+/** The least of neighbours, so that a fall stays visible. */
+function shrink(values: readonly number[], most: number): number[] {
+  if (values.length <= most) return [...values];
+  return Array.from({ length: most }, (_, at) => {
+    const part = values.slice(
+      Math.floor((at * values.length) / most),
+      Math.floor(((at + 1) * values.length) / most),
+    );
+    return part.reduce((a, b) => (Number.isNaN(a) || b < a ? b : a), Number.NaN);
+  });
+}
+
+function latency({ latency: diff }: ModelDiff, settings: Settings): string {
+  if (!diff) return '';
+  const { a, b } = diff;
+  const ms = (side: typeof a, op: string) =>
+    side.operators.find((row) => row.op === op)?.ms ?? Number.NaN;
+  const shown = (value: number) => (Number.isNaN(value) ? '' : formatMs(value));
+  const ops = [...new Set([...a.operators, ...b.operators].map(({ op }) => op))];
+  const most = (op: string) => Math.max(ms(a, op) || 0, ms(b, op) || 0);
+  ops.sort((x, y) => most(y) - most(x));
+  const rows = limited(ops, settings).map((op) => [op, shown(ms(a, op)), shown(ms(b, op))]);
+  return table(
+    [{ header: 'kernel' }, right('time'), right('after')],
+    [...rows, ['all', formatMs(a.totalMs), formatMs(b.totalMs)]],
+    {
+      ...settings,
+      notes: [
+        'Kernels as the runtime has fused them, one thread; the latency has the time between them too.',
+        ...restNotes({ kernels: ops }, settings),
+      ],
+    },
   );
 }
 

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod/mini';
 import { defineCommand } from '../command.js';
-import { dataFields } from '../fields.js';
+import { dataFields, reportField } from '../fields.js';
 
 const flag = (description: string) => z._default(z.boolean().check(z.describe(description)), false);
 
@@ -22,6 +22,8 @@ export const diffOptions = z.object({
     z.boolean().check(z.describe('do not run the models to compare their outputs')),
     true,
   ),
+  latency: flag('also profile both models and compare the times of their operators'),
+  report: reportField,
   text: flag('a line diff of the models in textual form instead of the report'),
   weights: z._default(
     z.enum(['none', 'short', 'full']).check(z.describe('how much of the weights --text compares')),
@@ -38,7 +40,7 @@ export const diffCommand = defineCommand({
   name: 'diff',
   summary: 'compare two models: interface, nodes, weights, outputs',
   description:
-    'Tells what changed from A to B: changes that break callers first, then the head of the file, nodes, weights with the error of each (int8 weights are compared by the numbers they stand for), bytes by operator, and the outputs of both on the same inputs: those of --data, or four random ones.',
+    'Tells what changed from A to B: changes that break callers first, then the head of the file, nodes, weights with the error of each (int8 weights are compared by the numbers they stand for), bytes by operator, every value between input and output with the first one that differs, and the outputs of both on the same inputs: those of --data, or four random ones.',
   arguments: [
     { name: 'a', description: 'the ONNX file to compare with' },
     { name: 'b', description: 'the ONNX file that is compared' },

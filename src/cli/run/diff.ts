@@ -3,27 +3,27 @@
  */
 import type * as z from 'zod/mini';
 import type { Dataset } from '../../data/dataset.js';
+import { checkTargets } from '../../disk/check-targets.js';
 import type { Feeds, PortInfo } from '../../engine/engine.js';
+import { PareError } from '../../errors.js';
+import type { Model } from '../../graph/model.js';
 import type { ModelDiff } from '../../measure/diff.js';
 import type { CommandContext } from '../command.js';
 import type { diffOptions } from '../commands/diff.js';
 import { ExitCode } from '../exit-codes.js';
 import { chosenIndices, portsOf, usingData, usingEngine, usingModels } from '../open.js';
 import { parseDims } from '../parse-dims.js';
+import { reportTargets, writeReport } from '../report-file.js';
 
 type Context = CommandContext<
   z.output<typeof diffOptions>,
   { readonly a: string; readonly b: string }
 >;
 
-export async function run({
-  args,
-  options,
-  globals,
-  cwd,
-  signal,
-  output,
-}: Context): Promise<ExitCode> {
+export async function run(context: Context): Promise<ExitCode> {
+  const { args, options, globals, cwd, signal, output } = context;
+  checkReportOptions(options);
+  await checkTargets(reportTargets(options, cwd), { force: globals.force });
   const [nameA, nameB] = [args.a, args.b];
   const dims = parseDims(options.dims);
   return usingModels([nameA, nameB], cwd, async ([openA, openB]) => {
@@ -38,7 +38,8 @@ export async function run({
       return exitCode(text !== '');
     }
     const { diffModels } = await import('../../measure/diff.js');
-    const settings = { dims, seed: globals.seed, signal };
+    const { latency } = options;
+    const settings = { dims, seed: globals.seed, signal, latency };
     const diff = !options.outputs
       ? await diffModels(a, b, settings)
       : await usingEngine('node', globals, async (engine) => {
@@ -54,10 +55,31 @@ export async function run({
             return diffModels(a, b, { ...settings, engine, feeds });
           });
         });
+    if (options.report !== undefined) await reportOn(a, b, diff);
     output.json({ a: nameA, b: nameB, ...diff });
     if (!globals.quiet) output.stdout(await reportOf(diff));
     return exitCode(!diff.equal);
   });
+
+  async function reportOn(a: Model, b: Model, diff: ModelDiff): Promise<void> {
+    const outcome = diff.equal
+      ? 'The models are equal.'
+      : 'What changed from the first to the second.';
+    const models = [
+      { name: nameA === nameB ? 'a' : nameA, file: nameA, model: a },
+      { name: nameA === nameB ? 'b' : nameB, file: nameB, model: b },
+    ];
+    await usingEngine('node', globals, async (engine) => {
+      const job = { command: 'diff', models, outcome, engine, known: { diff } };
+      if (options.data === undefined) return writeReport(context, job);
+      const { modelSource } = await import('../../engine/model-source.js');
+      const ports = await portsOf(engine, { name: nameA, source: await modelSource(a) });
+      return usingData(options, ports, cwd, (dataset) => {
+        const indices = chosenIndices(dataset, options.samples, globals.seed);
+        return writeReport(context, { ...job, dataset, indices });
+      });
+    });
+  }
 
   async function reportOf(diff: ModelDiff): Promise<string> {
     const { diffText } = await import('../../report/diff-text.js');
@@ -68,6 +90,18 @@ export async function run({
   function exitCode(differs: boolean): ExitCode {
     return options.exitCode && differs ? ExitCode.unexpected : ExitCode.ok;
   }
+}
+
+/** Throws `usage` for a report without what it is made of. */
+function checkReportOptions({ report, text, outputs }: Context['options']): void {
+  if (report === undefined || (!text && outputs)) return;
+  throw new PareError(
+    'usage',
+    `diff: --report has no place beside ${text ? '--text' : '--no-outputs'}`,
+    {
+      hint: 'the report runs both models',
+    },
+  );
 }
 
 async function* feedsOf(

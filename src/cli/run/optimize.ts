@@ -35,7 +35,7 @@ import {
   usingEngine,
   usingModels,
 } from '../open.js';
-import { reportTargets, simplified, writeReport } from '../report-file.js';
+import { reportTargets, writeReport } from '../report-file.js';
 
 type Options = z.output<typeof optimizeOptions>;
 type Context = CommandContext<Options, { readonly model: string }>;
@@ -147,7 +147,6 @@ export async function run(
             ],
             ...{ engine, dataset },
             indices: chooseSamples(dataset, options.samples, globals.seed).evaluate,
-            base: await simplified(model, winner.recipe, engine),
             threads: result.original.bench.threads,
             known: {
               ...{ recipe: winner.recipe, reports: winner.reports, notes: result.notes },

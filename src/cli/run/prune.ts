@@ -42,7 +42,7 @@ import {
   usingModels,
 } from '../open.js';
 import { ownOptions } from '../own-options.js';
-import { reportTargets, simplified, writeReport } from '../report-file.js';
+import { reportTargets, writeReport } from '../report-file.js';
 import { showQuality, showSpeed } from '../show-measurements.js';
 
 type Context = CommandContext<z.output<typeof pruneOptions>, { readonly model: string }>;
@@ -143,7 +143,6 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
         { name: small.name, file: target, model: result },
       ],
       ...{ engine, dataset, indices: split?.evaluate },
-      base: await simplified(model, recipe, engine),
       known: {
         ...{
           recipe,

@@ -40,7 +40,7 @@ import { toJson } from '../output.js';
 import { ownOptions } from '../own-options.js';
 import { quantizeRecipe } from '../quantize-recipe.js';
 import { readCalibration } from '../read-calibration.js';
-import { reportTargets, simplified, writeReport } from '../report-file.js';
+import { reportTargets, writeReport } from '../report-file.js';
 import { showQuality, showSpeed } from '../show-measurements.js';
 import { checkSearchOptions, searchNodes } from './quantize-search.js';
 
@@ -151,7 +151,6 @@ export async function run(command: Context): Promise<void> {
               { name: small.name, file: target, model: result },
             ],
             ...{ engine, dataset, indices: split?.evaluate },
-            base: await simplified(model, recipe, engine),
             known: { recipe: searched?.recipe ?? recipe, reports, evaluations, sensitivity },
           },
           write,

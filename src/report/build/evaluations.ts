@@ -1,7 +1,6 @@
 /** What an evaluation found, as the rows of a report. Converts, measures nothing. */
 
-import type { Sample } from '../../data/dataset.js';
-import { type Preview, previewOf } from '../../data/preview.js';
+import { previewOf } from '../../data/preview.js';
 import type { OutputMeasure } from '../../measure/compare-outputs.js';
 import { snrOf, worstOutput } from '../../measure/compare-outputs.js';
 import type { Evaluation } from '../../measure/evaluation.js';
@@ -96,7 +95,6 @@ export function flipsOf(
 ): Flips | null {
   const { classes } = log;
   if (classes === undefined || models < 2) return null;
-  const preview = (sample: Sample): Preview => previewOf(sample, scaling);
   return {
     classes: classNames(classes, names),
     count: log.flipped,
@@ -105,15 +103,11 @@ export function flipsOf(
       id: sample.id,
       label: sample.label ?? null,
       ...rest,
-      preview: mutable(preview(sample)),
+      preview: previewOf(sample, scaling),
     })),
   };
 }
 
 function classNames(classes: number, names: readonly string[] | undefined): string[] {
   return Array.from({ length: classes }, (_, at) => names?.[at] ?? String(at));
-}
-
-function mutable(preview: Preview) {
-  return preview.kind === 'curve' ? { ...preview, points: [...preview.points] } : preview;
 }

@@ -39,6 +39,7 @@ export const confusion = z.object({
 export const preview = z.union([
   z.object({ kind: z.literal('image'), url: text, width: count, height: count }),
   z.object({ kind: z.literal('curve'), points: z.array(number) }),
+  z.object({ kind: z.literal('text'), text }),
   z.object({ kind: z.literal('none') }),
 ]);
 

@@ -7,6 +7,7 @@ import * as z from 'zod/mini';
 import { messageOf, PareError } from '../../errors.js';
 import { benchRow, modelSize, profile } from './cost.js';
 import { diff } from './diff.js';
+import { explanation } from './explanation.js';
 import { activation, layers, layerWeights, sensitivity, widths } from './layers.js';
 import { provenance } from './provenance.js';
 import { confusion, evaluationRow, flips } from './quality.js';
@@ -35,6 +36,7 @@ export const reportSchema = z.object({
   weights: z.nullable(z.array(layerWeights)),
   activations: z.nullable(z.array(activation)),
   widths: z.nullable(widths),
+  explanation: z.nullable(explanation),
   training: z.nullable(training),
   confusion: z.nullable(confusion),
   flips: z.nullable(flips),

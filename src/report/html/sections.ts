@@ -1,6 +1,7 @@
 /** The sections of a page, in their order. */
 import type { Section } from './section.js';
 import { diffSection } from './sections/diff.js';
+import { explanationSection, faithfulnessSection } from './sections/explanation.js';
 import { flipsSection } from './sections/flips.js';
 import { benchSection, profileSection } from './sections/latency.js';
 import { layersSection, sensitivitySection, widthsSection } from './sections/layers.js';
@@ -17,6 +18,8 @@ export const sections: readonly Section[] = Object.freeze([
   qualitySection,
   flipsSection,
   confusionSection,
+  explanationSection,
+  faithfulnessSection,
   trainingSection,
   sizeSection,
   benchSection,

@@ -13,6 +13,7 @@ import {
   formatPercent,
   formatPoints,
   formatRatio,
+  formatSigned,
 } from '../format.js';
 import { Located } from './located.js';
 import { type Html, html } from './markup.js';
@@ -34,6 +35,9 @@ export const formats = Object.freeze({
   exponent: (value: number) => (value === 0 ? '0' : value.toExponential(2)),
   seconds: (value: number) => `${value.toFixed(1)} s`,
   fixed: (value: number) => value.toFixed(4),
+  two: (value: number) => value.toFixed(2),
+  signed: (value: number) => formatSigned(value, (size) => size.toFixed(4)),
+  signedShare: (value: number) => formatSigned(100 * value, formatPoints),
 });
 
 export type Format = keyof typeof formats;

@@ -70,13 +70,14 @@ pre.call { background: var(--raised); padding: .9rem 1.1rem; border-radius: 4px;
 .scroll { overflow-x: auto; margin: 1.25rem 0 0; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; line-height: 1.4; }
 caption { text-align: left; color: var(--soft); font-size: .8125rem; padding-bottom: .35rem; }
+caption span { display: block; position: sticky; left: 0; width: fit-content; max-width: calc(100vw - 2.5rem); }
 th, td { text-align: left; vertical-align: top; padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--rule); font-weight: 400; }
 th:last-child, td:last-child { padding-right: 0; }
 thead th, thead td { border-bottom: 1px solid var(--before); vertical-align: bottom; }
 thead th { font-weight: 600; }
 .right { text-align: right; white-space: nowrap; }
 td.name, th.name { overflow-wrap: anywhere; min-width: 9rem; font-size: .8125rem; }
-td.chart { min-width: 6rem; width: 22%; vertical-align: middle; }
+td.chart { min-width: 6rem; width: 22%; padding-top: .72rem; }
 th button { all: unset; cursor: pointer; } th button::after { content: " \\2195"; color: var(--before); font-weight: 400; }
 th[aria-sort=ascending] button::after { content: " \\2191"; color: inherit; } th[aria-sort=descending] button::after { content: " \\2193"; color: inherit; }
 th button:focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
@@ -119,8 +120,8 @@ figure > figcaption { font-size: .875rem; margin-bottom: .4rem; }
 .lines path { fill: none; vector-effect: non-scaling-stroke; } .frame { stroke: var(--before); stroke-width: 1; }
 .line { stroke-width: 2; stroke: var(--mark); } .line-1 { stroke: var(--ink); stroke-dasharray: 6 4; } .line-2 { stroke: var(--before); stroke-dasharray: 2 3; } .line-3 { stroke: var(--soft); stroke-dasharray: 9 3 2 3; } .line-4 { stroke: var(--mark); stroke-dasharray: 1 4; } .line-5 { stroke: var(--ink); stroke-dasharray: 12 4; }
 .lines .band { stroke: none; fill: var(--before); opacity: .25; }
-.matrix th { font-weight: 400; white-space: nowrap; } .matrix td { text-align: right; padding: .3rem .45rem; min-width: 2.4rem; border-bottom: 1px solid var(--paper); border-right: 1px solid var(--paper); }
-.matrix thead th { vertical-align: bottom; padding: .3rem .1rem; text-align: center; } .matrix thead span { writing-mode: vertical-rl; transform: rotate(180deg); }
+.matrix th { font-weight: 400; white-space: nowrap; max-width: 9rem; overflow: hidden; text-overflow: ellipsis; } .matrix td { text-align: right; padding: .3rem .45rem; min-width: 2.4rem; border-bottom: 1px solid var(--paper); border-right: 1px solid var(--paper); }
+.matrix thead th { vertical-align: bottom; padding: .3rem .1rem; text-align: center; } .matrix thead span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 8rem; overflow: hidden; text-overflow: ellipsis; }
 .matrix td.level-0 { background: var(--raised); color: var(--soft); }
 .matrix td.level-1 { background: color-mix(in srgb, var(--mark) 14%, var(--paper)); } .matrix td.level-2 { background: color-mix(in srgb, var(--mark) 28%, var(--paper)); }
 .matrix td.level-3 { background: color-mix(in srgb, var(--mark) 72%, var(--ink)); color: var(--paper); } .matrix td.level-4 { background: var(--mark); color: var(--paper); }
@@ -131,6 +132,12 @@ figure > figcaption { font-size: .875rem; margin-bottom: .4rem; }
 .flips .label { font-weight: 600; overflow-wrap: anywhere; }
 .sample { display: block; width: 4.5rem; height: auto; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated; background: var(--raised); font-size: .75rem; }
 .sample.curve { aspect-ratio: auto; height: 3rem; padding: .2rem; } .curve polyline { fill: none; stroke: var(--mark); stroke-width: 1; vector-effect: non-scaling-stroke; }
+.layer > summary { color: inherit; padding: .5rem 0; border-top: 1px solid var(--rule); } .layer { margin: 0; }
+svg.units { display: block; width: 100%; height: 2.75rem; margin-top: .4rem; } .unit-bars { fill: var(--mark); } .units .axis { stroke: var(--before); fill: none; vector-effect: non-scaling-stroke; }
+.units-list { list-style: none; margin: .75rem 0 1.5rem; padding: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)); gap: 1.25rem 2rem; font-size: .875rem; line-height: 1.45; }
+.units-list p { margin: 0; } .strip { display: flex; flex-wrap: wrap; align-items: center; gap: .35rem; margin-top: .5rem; } .strip > .soft { width: 2.75rem; } .strip .sample { width: 3.25rem; }
+.sample.words { width: 9rem; font: .6875rem/1.35 var(--mono); padding: .3rem; aspect-ratio: auto; overflow-wrap: anywhere; }
+.flips li.two { grid-template-columns: 4.5rem 4.5rem 1fr; }
 details { margin-top: 1rem; } summary { cursor: pointer; color: var(--mark); font-size: .9375rem; } td details { margin: 0; } td summary { font-size: inherit; }
 footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--rule); color: var(--soft); font-size: .875rem; }
 @media (max-width: 34rem) {
@@ -138,7 +145,7 @@ footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--rule);
   .figures { grid-template-columns: 1fr 1fr; gap: 1.75rem 1.25rem; } .figure .value { font-size: 1.5rem; } .figure .interval { white-space: normal; }
   .figure dl div { gap: .5rem; }
   .facts div { grid-template-columns: 1fr; gap: 0; } main > section { padding-top: 2.5rem; }
-  .treemap text { font-size: 10px; }
+  .treemap text.roomy { display: none; }
 }
 @media print {
   :root { color-scheme: light; --paper: #fff; --raised: #f4f4f2; --ink: #000; --soft: #444; --rule: #ccc; --mark: #1d5a8c; --mark-soft: #c9d9e6; --before: #888; --good: #1f6b3a; --bad: #a32a20; }

@@ -24,7 +24,7 @@ export interface TableParts {
 }
 
 export function table({ caption, columns, rows, visible = 12 }: TableParts): Html {
-  return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table data-visible="${visible}"><caption>${caption}</caption><thead><tr>${columns.map(
+  return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table data-visible="${visible}"><caption><span>${caption}</span></caption><thead><tr>${columns.map(
     (column) =>
       column.chart
         ? html`<td class="chart"></td>`

@@ -15,6 +15,7 @@ export function previewPicture(preview: Preview, label: string): Html {
     const points = preview.points.map((y, at) => `${round(at * step)},${round(20 - 18 * y)}`);
     return html`<svg class="sample curve" role="img" aria-label="${label}" viewBox="0 0 100 40" preserveAspectRatio="none"><polyline points="${points.join(' ')}"></polyline></svg>`;
   }
+  if (preview.kind === 'text') return html`<span class="sample words">${preview.text}</span>`;
   return html`<span class="sample none">no picture</span>`;
 }
 

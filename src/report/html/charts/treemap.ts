@@ -74,8 +74,9 @@ function worst(row: readonly Tile[], side: number, scale: number): number {
   }, 0);
 }
 
-/** A label needs about this much room, in percent of a narrow page. */
+/** A label needs about this much room, in percent of a wide page; and on a phone this width. */
 const labelled = { width: 11, height: 9 };
+const onPhone = 24;
 
 /**
  * @param share of the full height, for a map beside a larger one
@@ -86,11 +87,14 @@ export function treemap(tiles: readonly Tile[], share: number, summary: string):
   return html`<svg class="treemap" role="img" aria-label="${summary}" style="--share: ${percent(share)}">${squarify(
     tiles,
   ).map(
-    ({ label, detail, group, x, y, width, height }) =>
-      html`<svg x="${percent(x)}%" y="${percent(y)}%" width="${percent(width)}%" height="${percent(height)}%"><title>${label}: ${detail}</title><rect class="tile tile-${group}" width="100%" height="100%"></rect>${
-        width >= labelled.width && height * share >= labelled.height
-          ? html`<text x="7" y="17">${label}</text>${height * share >= 2 * labelled.height && html`<text class="soft" x="7" y="33">${detail}</text>`}`
-          : null
-      }</svg>`,
+    (tile) =>
+      html`<svg x="${percent(tile.x)}%" y="${percent(tile.y)}%" width="${percent(tile.width)}%" height="${percent(tile.height)}%"><title>${tile.label}: ${tile.detail}</title><rect class="tile tile-${tile.group}" width="100%" height="100%"></rect>${labels(tile, share)}</svg>`,
   )}</svg>`;
+}
+
+function labels({ label, detail, width, height }: Placed, share: number): Html | undefined {
+  const lines = Math.floor((height * share) / labelled.height);
+  if (width < labelled.width || lines < 1) return undefined;
+  const roomy = width < onPhone ? ' roomy' : '';
+  return html`<text class="name${roomy}" x="7" y="17">${label}</text>${lines > 1 && html`<text class="soft${roomy}" x="7" y="33">${detail}</text>`}`;
 }

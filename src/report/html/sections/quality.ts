@@ -83,7 +83,7 @@ function matrix(model: ModelConfusion, classes: readonly string[]): Html | undef
   if (!counts) return undefined;
   const rows = counts.items();
   const caption = `Confusion of ${model.value.model}`;
-  return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table class="matrix"><caption>${caption}</caption><thead><tr><td></td>${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead><tbody>${rows.map(
+  return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table class="matrix"><caption><span>${caption}</span></caption><thead><tr><td></td>${classes.map((name) => html`<th scope="col"><span>${name}</span></th>`)}</tr></thead><tbody>${rows.map(
     (row, label) => {
       const most = row.value.reduce((a, b) => a + b, 0);
       return html`<tr><th scope="row">${classes[label]}</th>${row.items().map((cell, predicted) => {
