@@ -16,14 +16,10 @@ import type { TrainingStep } from './step.js';
 export type BatchFeeds = Readonly<Record<string, HostTensor>>;
 
 /**
- * How a step runs. Moments of weights whose gradient stays zero decay into numbers that are too
- * small for the processor's fast path, 20 times as slow there, and change nothing as zeros.
+ * How a step runs. `session.set_denormal_as_zero` is not among it: it holds for the threads of the
+ * session's pool, but not for the calling thread, and results would depend on who takes which part.
  */
-const stepSession: SessionOptions = Object.freeze({
-  optimization: 'all',
-  memoryPattern: false,
-  config: Object.freeze({ 'session.set_denormal_as_zero': '1' }),
-});
+const stepSession: SessionOptions = Object.freeze({ optimization: 'all', memoryPattern: false });
 
 /**
  * @example
