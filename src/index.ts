@@ -8,6 +8,19 @@ export { hostTensor, randomFeeds } from './engine/host-tensor.js';
 export { modelSource } from './engine/model-source.js';
 export { inferShapes } from './engine/shapes.js';
 export { PareError, type PareErrorCode } from './errors.js';
+export {
+  Attributor,
+  type InputMethod,
+  type InputResult,
+  type LayerMethod,
+  type PathOptions,
+} from './explain/attribution.js';
+export { type CriterionChoice, chooseCriterion } from './explain/choose-criterion.js';
+export { type UnitCriterion, unitCriteria } from './explain/criteria.js';
+export { explain } from './explain/explain.js';
+export type { ExplainOptions } from './explain/explain-options.js';
+export type * from './explain/explanation.js';
+export { openAttributor } from './explain/open-attributor.js';
 export { floatAttribute, floatsAttribute, intsAttribute } from './graph/attribute.js';
 export { cloneModel } from './graph/clone.js';
 export { differenceOf } from './graph/equal.js';

@@ -29,6 +29,7 @@ const pages = [
   'docs/data.md',
   'docs/gradients.md',
   'docs/training.md',
+  'docs/explain.md',
 ];
 
 /** Arguments that keep an example short, and a line that it must print. */

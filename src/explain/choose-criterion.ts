@@ -221,10 +221,10 @@ async function openCurve(
       const rows = result.dims[0]!;
       targets[at] ??= targetsOf(target, feeds, Array<typeof label>(rows).fill(label), result);
       const own = scoreRows(target, float32Of(result), rows, targets[at]!);
-      accuracy += own.hits[0]! / samples.length;
-      loss += own.loss[0]! / samples.length;
+      accuracy += own.hits[0]!;
+      loss += own.loss[0]!;
     }
-    return { accuracy, loss };
+    return { accuracy: accuracy / samples.length, loss: loss / samples.length };
   };
   const whole = await run(coupling.model);
   const labels = context.labels && samples.some(({ label }) => label !== undefined);
