@@ -49,6 +49,12 @@ export { externalFilesFromMap } from './onnx/external.js';
 export { Tensor } from './onnx/tensor.js';
 export { type Candidate, makeCandidate } from './optimize/candidate.js';
 export { keepFewest, keepWorst } from './optimize/keep-float.js';
+export {
+  type KnownParts,
+  makeReport,
+  type ReportModel,
+  type ReportRequest,
+} from './optimize/make-report.js';
 export { type OptimizeOptions, type OptimizeResult, optimize } from './optimize/optimize.js';
 export { type Recipe, runRecipe } from './optimize/recipe.js';
 export { type SensitivityReport, sensitivityReport } from './optimize/sensitivity.js';
@@ -80,6 +86,8 @@ export {
 } from './quantize/calibrate/table.js';
 export { quantize, schemes } from './quantize/index.js';
 export type { Override } from './quantize/static/override-schema.js';
+export { parseReport, printReport, type Report, reportSchema } from './report/data/report.js';
+export { renderReport } from './report/html/page.js';
 export { simplifications, simplify } from './simplify/index.js';
 export { appendLoss, type LossTerm } from './train/append-loss.js';
 export type { CheckpointStore, EpochRow, Restart } from './train/checkpoint.js';

@@ -36,6 +36,11 @@ const pages = [
 const examples = [
   { file: 'custom-pass.mjs', args: [], prints: '[softmax] logits = Softmax' },
   { file: 'optimize-in-node.mjs', args: ['FOLDER', '40'], prints: 'dynamic int8' },
+  {
+    file: 'reports.mjs',
+    args: ['FOLDER', '--samples', '40', '--only', 'evaluate'],
+    prints: 'digits.evaluate.html',
+  },
   { file: 'quantize-and-compare.mjs', args: ['--samples', '40'], prints: 'weight-only: 3 changes' },
 ];
 

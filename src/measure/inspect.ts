@@ -18,6 +18,8 @@ import {
   schemeOutlooks,
   simplifyOutlook,
 } from '../optimize/outlook.js';
+import { type PruneOutlook, pruneOutlook } from '../optimize/prune-outlook.js';
+import { type TrainOutlook, trainOutlook } from '../optimize/train-outlook.js';
 import { type CheckReport, checkModel } from './check.js';
 import { type ConcreteTypes, concreteTypes, type DimOptions } from './concrete-types.js';
 import { countMacs, type MacsReport } from './macs.js';
@@ -31,6 +33,7 @@ import {
   tensorRows,
 } from './operator-rows.js';
 import { constantsOf, mainUse, type SizeShare } from './size.js';
+import { type SketchItem, sketchOf } from './sketch.js';
 
 export interface InspectOptions {
   /** Finds shapes, and so MACs; without one they are null. */
@@ -82,9 +85,14 @@ export interface Inspection {
     readonly bytes: number;
   }[];
   readonly quantization: QuantizationState;
+  /** In order of execution, repeated blocks folded. */
+  readonly sketch: readonly SketchItem[];
   /** Null where it was not tried. */
   readonly simplify: SimplifyOutlook | null;
   readonly schemes: readonly SchemeOutlook[] | null;
+  /** Null without an engine, and where it was not tried. */
+  readonly prune: PruneOutlook | null;
+  readonly train: TrainOutlook | null;
   readonly next: readonly NextStep[];
   readonly notes: readonly string[];
   readonly check: CheckReport | null;
@@ -147,6 +155,9 @@ export async function inspectModel(
     quantization: quantizationOf(model),
     simplify: isTried ? await simplifyOutlook(model, outlook) : null,
     schemes: isTried ? await schemeOutlooks(model, outlook) : null,
+    prune: isTried && shapes ? await pruneOutlook(model, engine!, signal) : null,
+    train: isTried && shapes ? await trainOutlook(model, engine!, signal) : null,
+    sketch: sketchOf(model),
     notes: [...notes, ...(shapes?.notes ?? []), ...(macs?.notes ?? [])],
     check: options.check ? await checkModel(model, { engine: shapes && engine, signal }) : null,
     nodeList: options.nodes ? nodeRows(model, shapes?.types) : null,

@@ -22,6 +22,7 @@ export function nextSteps(facts: Omit<Inspection, 'next'>): NextStep[] {
   const candidates = [
     ...verifySteps(facts),
     ...(isQuantized(facts) ? quantizedSteps(facts) : floatSteps(facts)),
+    ...(isQuantized(facts) ? [] : pruneSteps(facts)),
     ...simplifySteps(facts),
     {
       command: `pare bench ${fileOf(facts)} --threads 1`,
@@ -73,7 +74,7 @@ function floatSteps(facts: Omit<Inspection, 'next'>): NextStep[] {
     list.push({
       command: `pare optimize ${file} --data PATH${preprocess(facts)} --target node --max-drop 0.5% -o ${outputOf(facts, 'opt')}`,
       why: dynamic
-        ? `tries all schemes and measures: ${dynamic.changed} nodes have a dynamic int8 form`
+        ? `tries all schemes and measures: ${dynamic.changed === 1 ? '1 node has' : `${dynamic.changed} nodes have`} a dynamic int8 form`
         : 'tries all schemes and keeps what measures better',
     });
   }
@@ -94,6 +95,19 @@ function smallestSafe(schemes: readonly SchemeOutlook[]): SchemeOutlook | undefi
   const least = Math.min(...sized.map(({ tensorBytes }) => tensorBytes!));
   const close = sized.filter(({ tensorBytes }) => tensorBytes! <= closeEnough * least);
   return close.find(({ scheme }) => scheme === 'weight-only') ?? close[0];
+}
+
+/** Cutting pays where much can leave; training afterwards brings the accuracy back. */
+function pruneSteps(facts: Omit<Inspection, 'next'>): NextStep[] {
+  const units = (facts.prune?.free ?? []).reduce((sum, row) => sum + row.units, 0);
+  const canLearn = facts.train !== null && !facts.train.error && facts.train.blocked.length === 0;
+  if (units === 0 || !canLearn) return [];
+  return [
+    {
+      command: `pare prune ${fileOf(facts)} --method structured --macs 30% --data PATH${preprocess(facts)} -o ${outputOf(facts, 'pruned')}`,
+      why: `${units} channels, neurons or heads can leave; pare finetune brings the accuracy back`,
+    },
+  ];
 }
 
 function simplifySteps({ simplify, ...facts }: Omit<Inspection, 'next'>): NextStep[] {

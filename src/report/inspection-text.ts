@@ -5,8 +5,10 @@
 import type { Finding } from '../measure/check.js';
 import type { Inspection, QuantizationState } from '../measure/inspect.js';
 import type { QuantizedForm } from '../ops/quantized-form.js';
-import type { SchemeOutlook } from '../optimize/outlook.js';
-import { formatBytes, formatCount, formatInteger, formatPercent, formatSigned } from './format.js';
+import { abilityText } from './ability-text.js';
+import { bar } from './bars.js';
+import { formatBytes, formatCount, formatInteger, formatPercent } from './format.js';
+import { sketchLines } from './sketch-text.js';
 import { plainStyle, type Style, type Tone } from './style.js';
 import { type Cell, type Column, table } from './table.js';
 import { pad, printable, wrap } from './text.js';
@@ -16,12 +18,12 @@ export interface InspectionTextOptions {
   readonly style?: Style | undefined;
 }
 
-/** Rows of the table of operators, and reasons per scheme; --json has all of them. */
+/** Rows of the table of operators; --json has all of them. */
 const mostOperators = 12;
-const mostReasons = 4;
 const mostFindings = 40;
 const mostNotes = 6;
 const labelWidth = 12;
+const barWidth = 16;
 
 const right = (header: string): Column => ({ header, align: 'right' });
 
@@ -43,12 +45,13 @@ export function inspectionText(
   const settings = { style, ...(width !== undefined && { width }) };
   const sections = [
     head(inspection, settings),
+    sketch(inspection, settings),
     operators(inspection, settings),
     bytes(inspection, settings),
     inspection.nodeList && nodes(inspection.nodeList, settings),
     inspection.tensorList && tensors(inspection.tensorList, settings),
     inspection.check && findings(inspection.check, settings),
-    inspection.schemes && outlook(inspection, inspection.schemes, settings),
+    inspection.schemes && abilityText(inspection, inspection.schemes, settings),
     notes(inspection, settings),
     next(inspection, settings),
   ];
@@ -148,6 +151,12 @@ export function quantizationText({ forms, nodes: counts }: QuantizationState): s
     .join(', ');
 }
 
+function sketch({ sketch: items }: Inspection, { style, width }: Settings): string {
+  if (items.length === 0) return '';
+  const lines = sketchLines(items, (width ?? 100) - 2, { unicode: style.unicode });
+  return [style.paint('strong', 'sketch'), ...lines.map((each) => `  ${each}`)].join('\n');
+}
+
 function operators({ operators: rows, macs }: Inspection, settings: Settings): string {
   const shown = rows.slice(0, mostOperators);
   const rest = rows.slice(mostOperators);
@@ -175,6 +184,7 @@ function operators({ operators: rows, macs }: Inspection, settings: Settings): s
 }
 
 function bytes({ byRole, byDataType, tensorBytes }: Inspection, settings: Settings): string {
+  const { unicode } = settings.style;
   const row = ([name, { tensors: count, bytes: size }]: [
     string,
     Inspection['byRole']['weight'],
@@ -183,12 +193,14 @@ function bytes({ byRole, byDataType, tensorBytes }: Inspection, settings: Settin
     formatInteger(count),
     formatBytes(size),
     tensorBytes > 0 ? formatPercent(size / tensorBytes, 1) : '',
+    tensorBytes > 0 ? bar(size / tensorBytes, barWidth, { unicode }).trimEnd() : '',
   ];
   const columns = (header: string) => [
     { header },
     right('tensors'),
     right('bytes'),
     right('share'),
+    { header: '', flexible: false },
   ];
   const used = Object.entries(byRole).filter(([, { tensors: count }]) => count > 0);
   if (used.length === 0) return '';
@@ -289,56 +301,6 @@ function findings(check: NonNullable<Inspection['check']>, settings: Settings): 
       ],
     },
   );
-}
-
-function outlook(
-  { simplify, tensorBytes, quantization }: Inspection,
-  schemes: readonly SchemeOutlook[],
-  settings: Settings,
-): string {
-  const rows: Cell[][] = [];
-  if (simplify) {
-    const { nodesBefore, nodesAfter, error } = simplify;
-    const change =
-      nodesAfter === nodesBefore ? 'nothing to do' : `${nodesBefore} to ${nodesAfter} nodes`;
-    rows.push(['simplify', '', '', error ?? change]);
-  }
-  for (const { scheme, changed, tensorBytes: after, left, error, notes: remarks } of schemes) {
-    const change =
-      after === null || changed === 0
-        ? ''
-        : `${formatBytes(after)} (${formatSigned((100 * (after - tensorBytes)) / Math.max(1, tensorBytes), (x) => `${x.toFixed(0)} %`)})`;
-    const reasons = left.slice(0, mostReasons).map(reasonText);
-    const more = left.length - mostReasons;
-    if (more > 0) reasons.push(more === 1 ? 'one more reason' : `${more} more reasons`);
-    const lines = error ? [error] : [...reasons, ...(changed > 0 ? remarks : [])];
-    rows.push([
-      scheme,
-      error ? 'no' : formatInteger(changed),
-      change,
-      lines[0] ?? (changed > 0 ? 'nothing with weights is left alone' : 'no node with weights'),
-    ]);
-    for (const each of lines.slice(1)) rows.push(['', '', '', each]);
-  }
-  const already = quantization.forms.length > 0;
-  return table(
-    [
-      { header: 'what pare can do' },
-      right('nodes'),
-      right('constants'),
-      { header: 'left alone, and why' },
-    ],
-    rows,
-    {
-      ...settings,
-      notes: already ? ['The model is quantized already; start from the float model.'] : [],
-    },
-  );
-}
-
-function reasonText({ nodes: count, ops, reason }: SchemeOutlook['left'][number]): string {
-  const named = ops.length > 3 ? `${ops.length} operators` : ops.join(', ');
-  return `${formatInteger(count)} ${named}: ${reason}`;
 }
 
 function notes({ notes: list, macs }: Inspection, { style, width }: Settings): string {

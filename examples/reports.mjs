@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+// Reports of models, as files to open and to pass on: one page per command, each complete in
+// itself. The commands are those that a user types.
+//
+//   npm run build
+//   node examples/reports.mjs OUT [MODEL DATA [PREPROCESS]] [--samples N] [--only NAME,...]
+//
+// Without a model it takes the digits that come with pare. OUT is made; files in it are replaced.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    samples: { type: 'string', default: '500' },
+    only: { type: 'string', default: 'optimize,quantize,prune,evaluate' },
+  },
+});
+const [out, ...given] = positionals;
+if (!out) {
+  console.error('usage: node examples/reports.mjs OUT [MODEL DATA [PREPROCESS]]');
+  process.exit(2);
+}
+const asset = (name) => fileURLToPath(new URL(`../assets/${name}`, import.meta.url));
+const [model = asset('digits.onnx'), data = asset('digits.npz')] = given;
+const preprocess = given[2] ?? (given.length === 0 ? 'unit' : 'raw');
+const name = basename(model, '.onnx');
+const at = (suffix) => resolve(join(out, `${name}.${suffix}`));
+mkdirSync(out, { recursive: true });
+
+const reading = ['--data', data, '--preprocess', preprocess];
+const limit = ['--samples', values.samples];
+// Quantization and pruning take --samples to calibrate; the others to evaluate.
+const commands = {
+  optimize: [model, ...reading, ...limit, '-o', at('opt.onnx')],
+  quantize: [model, '--scheme', 'dynamic', ...reading, '-o', at('dynamic.onnx')],
+  prune: [model, '--method', 'structured', '--ratio', '20%', ...reading, '-o', at('pruned.onnx')],
+  evaluate: [model, ...reading, ...limit],
+};
+const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+for (const command of values.only.split(',')) {
+  const page = at(`${command}.html`);
+  const args = [command, ...commands[command], '--report', page, '--threads', '1', '--force'];
+  const { status, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' });
+  if (status === 0) console.log(`${page}: ${Math.round(statSync(page).size / 1000)} kB`);
+  // 4 and 5: nothing keeps the promise, or nothing is smaller; then there is nothing to report.
+  else console.log(`${command}: exit ${status}, no report\n${stderr.trim().split('\n').at(-1)}`);
+  if (status !== 0 && status !== 4 && status !== 5) process.exitCode = 1;
+}
