@@ -26,6 +26,12 @@ import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './lo
 import { type LossPlan, planLosses, valueOfOutput } from './loss-plan.js';
 import { checkMemory, estimateMemory, type MemoryEstimate } from './memory.js';
 import { openBatch } from './open-batch.js';
+import {
+  type Agreement,
+  measureAgreement,
+  type QuantizedStudent,
+  quantizedStudent,
+} from './qat/index.js';
 import { buildStep, type TrainingStep } from './step.js';
 import { TrainingSamples } from './training-samples.js';
 
@@ -33,6 +39,11 @@ export interface FinetuneRequest {
   readonly student: Model;
   /** What the student was made of; undefined to learn from labels alone. */
   readonly teacher?: Model | undefined;
+  /**
+   * Of a quantized student: the float model that it was made of. Its weights are where training
+   * starts, as far as they give the student's integers. Default the teacher.
+   */
+  readonly origin?: Model | undefined;
   /** Opened for the student's inputs. */
   readonly dataset: Dataset;
   /** Samples that train, and others that choose the best epoch. */
@@ -63,7 +74,21 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
   readonly steps: number;
   readonly samplesPerSecond: number;
   readonly memory: MemoryEstimate;
+  /** Of a quantized student. */
+  readonly quantization: QuantizationResult | undefined;
 }
+
+export interface QuantizationResult {
+  /** Weights that were trained as floats and are integers again. */
+  readonly weights: number;
+  /** Those of them that started with the floats that they were quantized from. */
+  readonly originals: number;
+  /** Of the model that is written with what was trained, on the samples that validate. */
+  readonly agreement: Agreement;
+}
+
+/** Samples that show the agreement where none validate. */
+const agreementSamples = 100;
 
 /**
  * The student and the teacher are not changed.
@@ -82,8 +107,20 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     { exclude: ['merge-initializers'] },
     { engine, signal },
   );
-  const trainable = await openBatch(simple, engine, options.batchSize);
+  const origin = request.origin ?? request.teacher;
+  const quantized = await quantizedStudent(
+    simple,
+    {
+      freeze: options.freeze,
+      scaleRate: options.scaleRate,
+      origin: origin && (await simplify(origin, {}, { engine, signal })).model,
+    },
+    engine,
+  );
+  const trainable = await openBatch(quantized?.form ?? simple, engine, options.batchSize);
   await inferShapes(engine, trainable);
+  const withNumbers = (weights: Weights) =>
+    quantized ? quantized.write(weights) : withWeights(simple, weights);
   const plan = planLosses(trainable, options, {
     hasTeacher: request.teacher !== undefined,
     hasLabels: dataset.hasLabels,
@@ -98,6 +135,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       masked: request.masked ?? new Set(readMasks(trainable).keys()),
       averaging: options.averaging,
       batchNormalization: options.batchNormalization,
+      groups: quantized?.groups,
       signal,
     },
     engine,
@@ -124,7 +162,10 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       schedule: options,
       validate: scored
         ? async (weights) => {
-            const score = scoreOf(await validate(withWeights(trainable, weights)));
+            const candidate = quantized
+              ? await quantized.write(weights)
+              : withWeights(trainable, weights);
+            const score = scoreOf(await validate(candidate));
             scoreName = score.name;
             return score.value;
           }
@@ -149,17 +190,34 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     // Of training alone, in all processes that took part.
     const seconds = result.history.reduce((sum, row) => sum + row.seconds, 0);
     const { weights, ...rest } = result;
+    const model = await withNumbers(weights);
     return {
       ...rest,
-      model: withWeights(simple, weights),
+      model,
+      quantization: quantized && (await describe(quantized, weights, model)),
       scoreName,
       losses: plan.terms.map(({ loss }) => loss),
       trained: [...step.results.keys()],
-      frozen: step.frozen,
+      frozen: [...(quantized?.left ?? []), ...step.frozen],
       steps,
       samplesPerSecond: (steps * options.batchSize) / seconds,
       memory,
     };
+
+    async function describe(
+      { weights: count, originals }: QuantizedStudent,
+      weights: Weights,
+      written: Model,
+    ): Promise<QuantizationResult> {
+      const chosen = scored ? request.validate : request.train.subarray(0, agreementSamples);
+      const agreement = await measureAgreement(
+        { trained: withWeights(trainable, weights), written },
+        dataset,
+        engine,
+        { indices: chosen, batchSize: options.batchSize, signal },
+      );
+      return { weights: count, originals, agreement };
+    }
 
     async function validate(candidate: Model): Promise<Evaluation> {
       const [, evaluation] = await evaluate(

@@ -30,7 +30,19 @@ export interface StepOptions {
   /** Decay of a running mean of the weights, which is then the result. In [0, 1); 0 for none. */
   readonly averaging?: number | undefined;
   readonly batchNormalization?: 'frozen' | 'training' | undefined;
+  /** What training may change, and how it moves. Default the parameters, all alike. */
+  readonly groups?: ReadonlyMap<string, ParameterGroup> | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** How one tensor moves, where it is not like the others. */
+export interface ParameterGroup {
+  /** Factors on the learning rate; their dims broadcast to those of the tensor. */
+  readonly rate?: HostTensor | undefined;
+  /** Factors on the gradient, behind the clipping of the norm; dims as those of the rate. */
+  readonly gradientFactors?: HostTensor | undefined;
+  /** Whether weight decay may pull it. */
+  readonly decays?: boolean | undefined;
 }
 
 export interface TrainingStep {
@@ -63,9 +75,9 @@ export async function buildStep(
   const copy = cloneModel(model);
   const { graph } = copy;
   const loss = appendLoss(copy, options.losses);
-  const found = trainableWeights(copy, options.freeze);
-  const frozen = found.frozen.map(({ value: { name }, reason }) => ({ name, reason }));
-  const wanted = found.weights.map(({ name }) => name);
+  const found = options.groups ? undefined : trainableWeights(copy, options.freeze);
+  const frozen = found?.frozen.map(({ value: { name }, reason }) => ({ name, reason })) ?? [];
+  const wanted = found?.weights.map(({ name }) => name) ?? [...options.groups!.keys()];
   const { gradients, stateUpdates } = await differentiate(
     copy,
     {
@@ -127,14 +139,16 @@ export async function buildStep(
     const own = slots.map(
       (slot) => [slot, graph.addInput(`${slot}/${weight.name}`, type)] as const,
     );
+    const { rate, gradientFactors, decays = true } = options.groups?.get(weight.name) ?? {};
+    const shrunk = shrink ? e.mul(gradient, shrink) : gradient;
     const update = optimizer.update({
       emitter: e,
       weight,
-      gradient: shrink ? e.mul(gradient, shrink) : gradient,
+      gradient: gradientFactors ? e.mul(shrunk, constantOf(e, gradientFactors)) : shrunk,
       state: Object.fromEntries(own),
-      learningRate,
+      learningRate: rate ? e.mul(learningRate, constantOf(e, rate)) : learningRate,
       step,
-      weightDecay: decayOf(content, options.optimizer),
+      weightDecay: decays ? decayOf(content, options.optimizer) : 0,
       options: options.optimizer,
     });
     carry(weight, update.weight, content);
@@ -186,6 +200,10 @@ function clipFactor(e: Emitter, gradients: readonly Value[], limit: number): Val
   const squares = gradients.map((gradient) => e.op('ReduceSumSquare', [gradient], { keepdims: 0 }));
   const norm = e.op('Sqrt', [e.sum(squares)]);
   return e.op('Min', [e.div(e.scalar(limit), e.add(norm, 1e-12)), e.scalar(1)]);
+}
+
+function constantOf(e: Emitter, { dims, data }: HostTensor): Value {
+  return e.constant('float', dims, Array.from(data as Float32Array));
 }
 
 async function contentOf(tensor: Tensor): Promise<HostTensor> {
