@@ -14,6 +14,7 @@ import { inferShapes } from '../../engine/shapes.js';
 import { cloneModel } from '../../graph/clone.js';
 import { Emitter } from '../../graph/emitter.js';
 import type { Model } from '../../graph/model.js';
+import type { Node } from '../../graph/node.js';
 import { raiseOpset } from '../../graph/opset/upgrade.js';
 import type { Value } from '../../graph/value.js';
 import { Tensor } from '../../onnx/tensor.js';
@@ -76,7 +77,7 @@ export async function trainableForm(
   };
   for (const { scale, nodes } of sites.activations) {
     const value = trainable(scale);
-    for (const label of nodes) graph.node(label)!.setInput(1, value);
+    for (const node of nodes) node.setInput(1, value);
   }
   for (const site of sites.weights) {
     const { codes, layout, values, scales, zeroPoints } = site;
@@ -86,7 +87,7 @@ export async function trainableForm(
     const float = graph.addInitializer(floatName(codes), Tensor.of('float', layout.dims, content));
     floats.set(codes, float.name);
     const scale = site.ownScale ? trainable(site.scale) : scaleOf(site.scale);
-    replace(copy, site.nodes, fakeQuantized(e, float, scale, site));
+    replace(site.nodes, fakeQuantized(e, float, scale, site));
   }
   for (const { codes, floats: content, nodes, scale, product } of sites.biases) {
     const tensor = Tensor.of('float', [content.length], content);
@@ -95,7 +96,7 @@ export async function trainableForm(
     const step = product
       ? e.mul(scaleOf(product.activation), scaleOf(product.weight.scale))
       : scaleOf(scale);
-    replace(copy, nodes, e.mul(roundWide(e, e.div(float, step)), step));
+    replace(nodes, e.mul(roundWide(e, e.div(float, step)), step));
   }
   await inferShapes(engine, copy);
   return { model: copy, sites, floats, factors, original };
@@ -110,12 +111,10 @@ export function floatName(codes: string): string {
 }
 
 /** What takes the results of these nodes takes the value instead. */
-function replace({ graph }: Model, labels: readonly string[], value: Value): void {
-  for (const label of labels) {
-    const node = graph.node(label)!;
-    const output = node.output();
-    output.replaceUses(value);
-    graph.removeNode(node);
+function replace(nodes: readonly Node[], value: Value): void {
+  for (const node of nodes) {
+    node.output().replaceUses(value);
+    node.graph!.removeNode(node);
   }
 }
 

@@ -28,8 +28,8 @@ export interface WeightSite {
   readonly scales: Float32Array;
   /** As many as scales. */
   readonly zeroPoints: QuantizedArray;
-  /** The DequantizeLinear nodes of it, by label. */
-  readonly nodes: readonly string[];
+  /** The DequantizeLinear nodes of it. */
+  readonly nodes: readonly Node[];
   /** Nobody else has this scale. */
   readonly ownScale: boolean;
 }
@@ -39,7 +39,7 @@ export interface BiasSite {
   readonly codes: string;
   readonly scale: string;
   readonly floats: Float32Array;
-  readonly nodes: readonly string[];
+  readonly nodes: readonly Node[];
   /** What its scale is the product of: the scale of the activation, and the weight. */
   readonly product: { readonly activation: string; readonly weight: WeightSite } | undefined;
 }
@@ -51,7 +51,7 @@ export interface ActivationSite {
   readonly steps: number;
   /** Elements of the largest value of a sample, as far as its dims are known. */
   readonly elements: number;
-  readonly nodes: readonly string[];
+  readonly nodes: readonly Node[];
 }
 
 export interface QuantizedSites {
@@ -149,7 +149,7 @@ async function weightSite(value: Value, nodes: readonly Node[]): Promise<WeightS
     values,
     scales,
     zeroPoints,
-    nodes: nodes.map(({ label }) => label),
+    nodes,
     ownScale: scale.uses.length === nodes.length,
   };
 }
@@ -190,7 +190,7 @@ async function biasSite(
     codes: value.name,
     scale: scale.name,
     floats: codes.map((code, channel) => code * scales[scales.length === 1 ? 0 : channel]!),
-    nodes: nodes.map(({ label }) => label),
+    nodes,
     product: productOf(first.output(), weights),
   };
 }
@@ -233,7 +233,7 @@ function activationSites({ graph }: Model): ActivationSite[] {
       scale: scale.name,
       steps: 2 ** (kind === 'signed' ? bits - 1 : bits) - 1,
       elements: Math.max(...quantizers.map((node) => elementsPerSample(node.input(0)))),
-      nodes: nodes.map(({ label }) => label),
+      nodes,
     });
   }
   return sites;
