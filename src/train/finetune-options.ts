@@ -44,6 +44,8 @@ export const finetuneOptions = z.object({
   averaging: z._default(z.number().check(z.gte(0), z.lt(1)), 0),
   /** Normalization by the statistics of the model, or by those of each batch. */
   batchNormalization: z._default(z.enum(['frozen', 'training']), 'frozen'),
+  /** Quantized students: factor on the learning rate for scales, whose steps are shares; 0 keeps them. */
+  scaleRate: z._default(z.number().check(z.gte(0)), 1),
   /** Epochs without a better validation score after which it stops. */
   patience: z.optional(z.int().check(z.positive())),
 });

@@ -31,6 +31,12 @@ import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './lo
 import { type LossPlan, planLosses } from './loss-plan.js';
 import { checkMemory, estimateMemory, type MemoryEstimate, severalStepsPay } from './memory.js';
 import { openBatch } from './open-batch.js';
+import {
+  type Agreement,
+  measureAgreement,
+  type QuantizedStudent,
+  quantizedStudent,
+} from './qat/index.js';
 import { buildStep, type TrainingStep } from './step.js';
 import { Teacher } from './teacher.js';
 import { trainableWeights } from './trainable.js';
@@ -40,6 +46,11 @@ export interface FinetuneRequest {
   readonly student: Model;
   /** What the student was made of; undefined to learn from labels alone. */
   readonly teacher?: Model | undefined;
+  /**
+   * Of a quantized student: the float model that it was made of. Its weights are where training
+   * starts, as far as they give the student's integers. Default the teacher.
+   */
+  readonly origin?: Model | undefined;
   /** Opened for the student's inputs. */
   readonly dataset: Dataset;
   /** Samples that train, and others that choose the best epoch. */
@@ -74,7 +85,21 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
   readonly steps: number;
   readonly samplesPerSecond: number;
   readonly memory: MemoryEstimate;
+  /** Of a quantized student. */
+  readonly quantization: QuantizationResult | undefined;
 }
+
+export interface QuantizationResult {
+  /** Weights that were trained as floats and are integers again. */
+  readonly weights: number;
+  /** Those of them that started with the floats that they were quantized from. */
+  readonly originals: number;
+  /** Of the model that is written with what was trained, on the samples that validate. */
+  readonly agreement: Agreement;
+}
+
+/** Samples that show the agreement where none validate. */
+const agreementSamples = 100;
 
 /**
  * The student and the teacher are not changed.
@@ -95,8 +120,20 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     { exclude: [mergeInitializers.name, ...(trainsNorms ? [foldBatchNorm.name] : [])] },
     { engine, signal },
   );
-  const trainable = await openBatch(simple, engine, options.batchSize);
+  const origin = request.origin ?? request.teacher;
+  const quantized = await quantizedStudent(
+    simple,
+    {
+      freeze: options.freeze,
+      scaleRate: options.scaleRate,
+      origin: origin && (await simplify(origin, {}, { engine, signal })).model,
+    },
+    engine,
+  );
+  const trainable = await openBatch(quantized?.form ?? simple, engine, options.batchSize);
   await inferShapes(engine, trainable);
+  const withNumbers = (weights: Weights) =>
+    quantized ? quantized.write(weights) : withWeights(simple, weights);
   const plan = planLosses(trainable, options, {
     hasTeacher: request.teacher !== undefined,
     hasLabels: dataset.hasLabels,
@@ -108,10 +145,14 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     throw new PareError(
       'usage',
       'finetune: sparsity is of weights that train, and lora trains none',
-      {
-        hint: 'prune first (pare prune --method unstructured) and train adapters behind it',
-      },
+      { hint: 'prune first (pare prune --method unstructured) and train adapters behind it' },
     );
+  }
+  if (quantized && (sparsity !== undefined || adapters)) {
+    const beside = adapters ? 'lora' : 'sparsity';
+    throw new PareError('usage', `finetune: ${beside} is not for a quantized student`, {
+      hint: `train the float model with ${beside} first, then quantize it and train on`,
+    });
   }
   const sparse =
     sparsity === undefined
@@ -135,6 +176,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       batchNormalization: options.batchNormalization,
       batchSize: options.batchSize,
       accumulate: options.accumulate,
+      groups: quantized?.groups,
       signal,
     },
     engine,
@@ -178,7 +220,10 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       pruning,
       validate: scored
         ? async (weights) => {
-            const score = scoreOf(await validate(withWeights(trainable, await merged(weights))));
+            const candidate = quantized
+              ? await quantized.write(weights)
+              : withWeights(trainable, await merged(weights));
+            const score = scoreOf(await validate(candidate));
             scoreName = score.name;
             return score.value;
           }
@@ -205,16 +250,20 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     // Of training alone, in all processes that took part.
     const seconds = result.history.reduce((sum, row) => sum + row.seconds, 0);
     const { weights, ...rest } = result;
-    const model = withWeights(simple, await merged(weights));
+    const model = await withNumbers(await merged(weights));
     recordMasks(model, new Map(pruned.map((name) => [name, 'unstructured'])));
     return {
       ...rest,
       model,
+      quantization: quantized && (await describe(quantized, weights, model)),
       scoreName,
       losses: plan.terms.map(({ loss }) => loss),
       trained: adapters ? adapters.list.map(({ weight }) => weight) : [...step.results.keys()],
       sparse: pruned,
-      frozen: adapters ? frozenBeside(adapters, step.frozen) : step.frozen,
+      frozen: [
+        ...(quantized?.left ?? []),
+        ...(adapters ? frozenBeside(adapters, step.frozen) : step.frozen),
+      ],
       steps,
       samplesPerSecond: (steps * options.batchSize * options.accumulate) / seconds,
       memory,
@@ -222,6 +271,21 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
 
     async function merged(weights: Weights): Promise<Weights> {
       return adapters ? await mergeAdapters(adapters, weights, trainable, engine) : weights;
+    }
+
+    async function describe(
+      { weights: count, originals }: QuantizedStudent,
+      weights: Weights,
+      written: Model,
+    ): Promise<QuantizationResult> {
+      const chosen = scored ? request.validate : request.train.subarray(0, agreementSamples);
+      const agreement = await measureAgreement(
+        { trained: withWeights(trainable, weights), written },
+        dataset,
+        engine,
+        { indices: chosen, batchSize: options.batchSize, signal },
+      );
+      return { weights: count, originals, agreement };
     }
 
     async function validate(candidate: Model): Promise<Evaluation> {

@@ -39,7 +39,19 @@ export interface StepOptions {
   readonly batchSize?: number | undefined;
   /** Batches whose gradients make one step. Default 1. */
   readonly accumulate?: number | undefined;
+  /** What training may change, and how it moves. Default the parameters, all alike. */
+  readonly groups?: ReadonlyMap<string, ParameterGroup> | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** How one tensor moves, where it is not like the others. */
+export interface ParameterGroup {
+  /** Factors on the learning rate; their dims broadcast to those of the tensor. */
+  readonly rate?: HostTensor | undefined;
+  /** Factors on the gradient, behind the clipping of the norm; dims as those of the rate. */
+  readonly gradientFactors?: HostTensor | undefined;
+  /** Whether weight decay may pull it. */
+  readonly decays?: boolean | undefined;
 }
 
 export interface TrainingStep {
@@ -78,12 +90,13 @@ export async function buildStep(
   const copy = cloneModel(model);
   if (options.batchSize) await fixBatch(copy, options.batchSize, engine, options.signal);
   // By the nodes that the model came with, before any is written in another way.
-  const found = trainableWeights(copy, options.freeze);
+  const found = options.groups ? undefined : trainableWeights(copy, options.freeze);
   if (options.batchSize) useProducts(copy);
   const lossValue = appendLoss(copy, options.losses);
-  const frozen = found.frozen.map(({ value: { name }, reason }) => ({ name, reason }));
+  const frozen = found?.frozen.map(({ value: { name }, reason }) => ({ name, reason })) ?? [];
+  const names = found?.weights.map(({ name }) => name) ?? [...options.groups!.keys()];
   const wanted: string[] = [];
-  for (const { name } of found.weights) {
+  for (const name of names) {
     if (options.only?.has(name) ?? true) wanted.push(name);
     else frozen.push({ name, reason: 'is not among those that are to be trained' });
   }
@@ -189,15 +202,18 @@ function update(
     const gradient = gradients[index]!;
     const type = tensorType('float', content.dims);
     const own = slots.map((slot) => [slot, graph.addInput(`${slot}/${name}`, type)] as const);
+    const { rate, gradientFactors, decays = true } = options.groups?.get(name) ?? {};
+    const shrunk = shrink ? e.mul(gradient, shrink) : gradient;
     const updated = optimizer.update({
       emitter: e,
       weight,
-      gradient: shrink ? e.mul(gradient, shrink) : gradient,
+      gradient: gradientFactors ? e.mul(shrunk, constantOf(e, gradientFactors)) : shrunk,
       state: Object.fromEntries(own),
-      learningRate,
+      learningRate: rate ? e.mul(learningRate, constantOf(e, rate)) : learningRate,
       step,
-      weightDecay: decayOf(content, options.optimizer),
-      magnitude: magnitudeOf(content),
+      weightDecay: decays ? decayOf(content, options.optimizer) : 0,
+      // A group says itself what its rate counts in.
+      magnitude: rate ? 1 : magnitudeOf(content),
       options: options.optimizer,
     });
     carry(weight, updated.weight, content);
@@ -234,17 +250,21 @@ function decayOf({ dims }: HostTensor, { weightDecay }: OptimizerOptions): numbe
   return dims.filter((dim) => dim > 1).length > 1 ? weightDecay : 0;
 }
 
-/** Of the entries that are there: pruned ones tell nothing. Fresh biases are all zero. */
-const freshMagnitude = 0.01;
+const freshBias = 0.01;
 
-function magnitudeOf({ data }: HostTensor): number {
+/**
+ * Of the entries that are there: pruned ones tell nothing. What is all zero has that of a fresh
+ * one, 1 / sqrt(inputs) for a matrix, such as the second of an adapter.
+ */
+function magnitudeOf({ dims, data }: HostTensor): number {
   let squares = 0;
   let count = 0;
   for (const weight of data as Float32Array) {
     squares += weight * weight;
     if (weight !== 0) count++;
   }
-  return count > 0 ? Math.sqrt(squares / count) : freshMagnitude;
+  if (count > 0) return Math.sqrt(squares / count);
+  return dims.length === 2 ? 1 / Math.sqrt(dims[0]!) : freshBias;
 }
 
 /** Where the weight is zero its gradient is, and so are momentum and all moments. */
@@ -265,6 +285,10 @@ function clipFactor(e: Emitter, gradients: readonly Value[], limit: number): Val
   const squares = gradients.map((gradient) => e.op('ReduceSumSquare', [gradient], { keepdims: 0 }));
   const norm = e.op('Sqrt', [e.sum(squares)]);
   return e.op('Min', [e.div(e.scalar(limit), e.add(norm, 1e-12)), e.scalar(1)]);
+}
+
+function constantOf(e: Emitter, { dims, data }: HostTensor): Value {
+  return e.constant('float', dims, Array.from(data as Float32Array));
 }
 
 /** Makes an input of a constant; its numbers are what the input is given first. */

@@ -25,6 +25,16 @@ export interface Trainable {
  * @example const { weights } = trainableWeights(model, ['/embed*']);
  */
 export function trainableWeights(model: Model, freeze: readonly string[] = []): Trainable {
+  const { weights, frozen } = findParameters(model, freeze);
+  if (weights.length > 0) return { weights, frozen };
+  const [first] = frozen;
+  throw new PareError('unsupported', 'train: the model has no weight that can be trained', {
+    hint: first ? `"${first.value.name}" ${first.reason}` : 'it holds no float parameters',
+  });
+}
+
+/** The same where there may be none. */
+export function findParameters(model: Model, freeze: readonly string[]): Trainable {
   checkPatterns(freeze, model.allNodes(), 'freeze');
   const isFrozen = nodeMatcher(freeze);
   const weights: Value[] = [];
@@ -34,14 +44,6 @@ export function trainableWeights(model: Model, freeze: readonly string[] = []): 
     const reason = reasonToStay(value, isFrozen);
     if (reason) frozen.push({ value, reason });
     else weights.push(value);
-  }
-  if (weights.length === 0) {
-    const [first] = frozen;
-    throw new PareError('unsupported', 'train: the model has no weight that can be trained', {
-      hint: first
-        ? `"${first.value.name}" ${first.reason}`
-        : 'it holds no float parameters; a quantized model is trained with --qat from its float original',
-    });
   }
   return { weights, frozen };
 

@@ -5,6 +5,7 @@ import * as z from 'zod/mini';
 import { finetuneOptions } from '../../train/finetune-options.js';
 import { defineCommand } from '../command.js';
 import { dataFields, reportField } from '../fields.js';
+import { qatFields } from '../qat-fields.js';
 import type { OptionMeta } from '../schema-info.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
@@ -73,6 +74,9 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   batchNormalization: {
     description: 'by the statistics of the model, or of each batch',
   },
+  scaleRate: {
+    description: 'quantized students: factor on the rate for scales; 0 keeps them',
+  },
   patience: { description: 'stop after so many epochs without a better score' },
 };
 
@@ -103,6 +107,13 @@ export const finetuneCommandOptions = z.object({
   ),
   lr,
   ...trainingFields,
+  qat: z._default(
+    z
+      .boolean()
+      .check(meta('quantize the student as --scheme static does, and train it in integers')),
+    false,
+  ),
+  ...qatFields,
   resume: z._default(
     z.boolean().check(meta('go on where an interrupted run of the same call stopped')),
     false,
@@ -147,6 +158,11 @@ export const finetuneCommand = defineCommand({
       command:
         'finetune small.onnx --teacher net.onnx --data photos --label-share 30% --flip --shift 4 --resume',
       text: 'both, with pictures mirrored and shifted; goes on after Ctrl-C',
+    },
+    {
+      command:
+        'finetune net.onnx --teacher net.onnx --qat --weights int4 --data photos --preprocess imagenet',
+      text: 'quantization-aware: 4-bit weights that learn what rounding does to them',
     },
   ],
   run: async (context) => (await import('../run/finetune.js')).run(context),

@@ -8,17 +8,18 @@ import type * as z from 'zod/mini';
 import type { Dataset } from '../../data/dataset.js';
 import { checkTargets } from '../../disk/check-targets.js';
 import { type WriteOptions, writeFilesAtomic } from '../../disk/write-file.js';
-import type { Engine } from '../../engine/engine.js';
+import type { Engine, PortInfo } from '../../engine/engine.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
+import { worstOutput } from '../../measure/compare-outputs.js';
 import type { Evaluation } from '../../measure/evaluation.js';
 import { modelFiles } from '../../node.js';
 import { bordersAs } from '../../optimize/measuring.js';
 import { trainingPart } from '../../report/build/training.js';
-import { formatBytes, formatInteger } from '../../report/format.js';
+import { formatBytes, formatInteger, formatPercent } from '../../report/format.js';
 import type { EpochRow, Restart } from '../../train/checkpoint.js';
-import { type FinetuneResult, finetune } from '../../train/finetune.js';
+import { type FinetuneResult, finetune, type QuantizationResult } from '../../train/finetune.js';
 import { type CheckpointFile, checkpointFile } from '../checkpoint-file.js';
 import type { CommandContext } from '../command.js';
 import { type finetuneCommandOptions, trainingKeys } from '../commands/finetune.js';
@@ -26,6 +27,7 @@ import { inputFiles, portsOf, requireData, usingData, usingEngine, usingModels }
 import { reportTargets, writeReport } from '../report-file.js';
 import { showQuality } from '../show-measurements.js';
 import { trainingSplit } from '../training-split.js';
+import { quantizedStudent } from './quantized-student.js';
 
 type Context = CommandContext<
   z.output<typeof finetuneCommandOptions>,
@@ -37,6 +39,7 @@ interface Job {
   readonly engine: Engine;
   readonly student: Model;
   readonly teacher: Model | undefined;
+  readonly ports: readonly PortInfo[];
   readonly target: string;
   readonly write: WriteOptions;
 }
@@ -53,14 +56,22 @@ export async function run(context: Context): Promise<void> {
       await checkTargets([target, ...reportTargets(options, cwd)], write);
       const { model } = student!;
       const ports = await portsOf(engine, { name: 'student', source: await modelSource(model) });
-      const job = { context, engine, student: model, teacher: teacher?.model, target, write };
+      const job = {
+        context,
+        engine,
+        student: model,
+        teacher: teacher?.model,
+        ports,
+        target,
+        write,
+      };
       await usingData(options, ports, cwd, (dataset) => train(job, dataset));
     }),
   );
 }
 
 async function train(job: Job, dataset: Dataset): Promise<void> {
-  const { context, engine, student, teacher, target } = job;
+  const { context, engine, teacher, target } = job;
   const { args, options, globals, signal, progress, output } = context;
   const { seed, dryRun } = globals;
   for (const note of dataset.notes ?? []) output.warn(note);
@@ -70,6 +81,9 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
     `${formatInteger(train.length)} samples train, ${formatInteger(validate.length)} choose the epoch, ${formatInteger(split.evaluate.length)} evaluate.`,
   );
   if (validate.length === 0) output.warn('no samples choose the epoch: the last one is taken');
+  const quantized = await quantizedStudent({ ...job, dataset, train, options, signal });
+  const { model: student, origin } = quantized;
+  for (const note of quantized.report?.notes ?? []) output.detail(note);
   // A run that writes nothing leaves no checkpoint either.
   const store = dryRun ? undefined : await openCheckpoint(`${target}.checkpoint`, context);
   const perStep = options.batchSize * options.accumulate;
@@ -79,6 +93,7 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
   const result = await finetune({
     student,
     teacher,
+    origin,
     dataset,
     train,
     validate,
@@ -95,8 +110,9 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
     throw withAdvice(error, store);
   });
   output.human(`\n${outcome(result, options.lora)}`);
+  if (result.quantization) output.human(agreementText(result.quantization));
   for (const { name, reason } of result.frozen) output.detail(`not trained: "${name}" ${reason}`);
-  const evaluations = await evaluateAll(job, dataset, split.evaluate, result.model);
+  const evaluations = await evaluateAll({ ...job, student }, dataset, split.evaluate, result.model);
   const files = await modelFiles(result.model, target);
   if (!dryRun) await writeFilesAtomic(files, job.write);
   await store?.discard();
@@ -196,6 +212,20 @@ function outcome(result: FinetuneResult, rank: number | undefined): string {
   return bestEpoch === 0
     ? `${learned} No epoch was better than the student: ${scores}; it stays as it was.`
     : `${learned} Epoch ${bestEpoch} is the best: ${scores}, ${bestScore.toFixed(4)} now.`;
+}
+
+/** What was trained is what runs: measured. */
+function agreementText({ weights, originals, agreement }: QuantizationResult): string {
+  const { asWritten, asRun } = agreement;
+  const text = ({ outputs, flips }: Evaluation) => {
+    const worst = worstOutput(outputs)?.agreement;
+    const changed = flips ? `, ${formatPercent(flips.share)} of the predictions changed` : '';
+    return worst?.exact
+      ? 'bit for bit'
+      : `with an SNR of ${worst?.snrDb?.toFixed(1) ?? '-'} dB${changed}`;
+  };
+  const from = originals === weights ? 'their floats' : `${originals} of them from their floats`;
+  return `${formatInteger(weights)} weights learned in integers, starting from ${from}. On ${formatInteger(asRun.samples)} samples the file computes what was trained ${text(asWritten)}; in the runtime's integer kernels, ${text(asRun)}.`;
 }
 
 async function evaluateAll(

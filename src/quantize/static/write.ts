@@ -8,7 +8,6 @@ import type { Model } from '../../graph/model.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
 import { tensorType } from '../../graph/value-type.js';
-import { elementCount } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
 import { linearOf } from '../../simplify/linear.js';
 import type { FoundWeight } from '../find-weight.js';
@@ -16,13 +15,13 @@ import {
   dequantizeWeight,
   type QuantizedWeight,
   quantizeOnGrid,
-  roundHalfEven,
   type WeightFormat,
   type WeightLayout,
   weightGrid,
 } from '../integers.js';
 import { scaleDims } from '../kernels.js';
 import { type ChannelMeans, meanShift } from './bias-correction.js';
+import { biasCodes, biasScales, isSilent, makeRoomForBias } from './bias-scale.js';
 import type { StaticOptions } from './options.js';
 import type { Overrides } from './overrides.js';
 import type { QuantizationParameters } from './parameters.js';
@@ -230,8 +229,6 @@ export class StaticWriter {
   ): void {
     const graph = this.#graph;
     const name = node.inputs[2]?.name ?? `${node.label}_bias`;
-    const scaleAt = (channel: number) =>
-      Math.fround(activationScale * weightScales[weightScales.length === 1 ? 0 : channel]!);
     const bad = bias.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
       throw new PareError('invalid-model', `quantize: the bias of channel ${bad} is ${bias[bad]}`, {
@@ -240,14 +237,8 @@ export class StaticWriter {
         hint: 'repair or retrain the model, or exclude the node',
       });
     }
-    const codes = () =>
-      Int32Array.from(bias, (value, channel) => {
-        const rounded = roundHalfEven(value / scaleAt(channel));
-        return Math.max(-largestInt32, Math.min(largestInt32, rounded));
-      });
-    const scales = Float32Array.from({ length: weightScales.length }, (_, channel) =>
-      scaleAt(channel),
-    );
+    const scales = biasScales(activationScale, weightScales);
+    const codes = () => biasCodes(bias, scales);
     const dims = weightScales.length === 1 && !perChannel ? [] : [scales.length];
     const stored = graph.addInitializer(
       `${name}_quantized`,
@@ -287,42 +278,6 @@ export class StaticWriter {
 
 function scaled(values: Float32Array, factor: number): Float32Array {
   return factor === 1 ? values : values.map((value) => value * factor);
-}
-
-/** The largest int32. */
-const largestInt32 = 2 ** 31 - 1;
-
-/**
- * A channel with tiny weights and a large bias would need a bias beyond int32: its weight scale
- * grows until the bias fits. The weights of such a channel hardly matter beside its bias. A
- * channel without weights (pruned, or dead) is nothing but its bias: any scale is right for its
- * zeros, so it gets one that leaves the bias 24 bits.
- */
-function makeRoomForBias(
-  scales: Float32Array,
-  bias: Float32Array,
-  activationScale: number,
-  silent: readonly boolean[],
-): void {
-  for (let channel = 0; channel < bias.length; channel++) {
-    const at = scales.length === 1 ? 0 : channel;
-    const needed = (Math.abs(bias[channel]!) * 1.0001) / (activationScale * largestInt32);
-    const fine = Math.fround(needed * 2 ** 7);
-    const isNormal = Math.fround(fine * activationScale) >= 2 ** -126;
-    if (silent[at] && scales.length > 1 && isNormal) scales[at] = fine;
-    else if (scales[at]! < needed) scales[at] = needed;
-  }
-}
-
-/** By channel, whether all its weights are zero. */
-function isSilent(floats: Float32Array, { dims, axis }: WeightLayout): boolean[] {
-  const channels = axis === undefined ? 1 : dims[axis]!;
-  const inner = axis === undefined ? floats.length : elementCount(dims.slice(axis + 1));
-  const silent = new Array<boolean>(channels).fill(true);
-  for (let i = 0; i < floats.length; i++) {
-    if (floats[i] !== 0) silent[Math.floor(i / inner) % channels] = false;
-  }
-  return silent;
 }
 
 function isEqual(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
