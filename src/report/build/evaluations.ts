@@ -27,7 +27,11 @@ export function evaluationRow(evaluation: Evaluation): EvaluationRow {
       standardError: drop.standardError,
       lost: drop.lost,
       gained: drop.gained,
-      interval: [drop.points - z * drop.standardError, drop.points + z * drop.standardError],
+      // Samples that no model tells apart have no spread, which is no certainty.
+      interval:
+        drop.standardError > 0
+          ? [drop.points - z * drop.standardError, drop.points + z * drop.standardError]
+          : null,
     },
     agreement: worstAgreement(outputs),
   };

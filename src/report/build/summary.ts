@@ -172,7 +172,8 @@ function dropChange({ points, standardError }: { points: number; standardError: 
   return {
     kind: 'points' as const,
     value: Math.abs(points),
-    interval: [interval[0]!, interval[1]!] as [number, number],
+    // Samples that no model tells apart have no spread, which is no certainty.
+    interval: standardError > 0 ? ([interval[0]!, interval[1]!] as [number, number]) : null,
     word: isLoss ? 'lost' : 'gained',
   };
 }

@@ -60,7 +60,7 @@ function withInterval(
 function drop(row: Located<EvaluationRow>): Html {
   const found = row.maybe('drop');
   if (!found) return html``;
-  return html`${show(found.get('points'), 'points')} <span class="interval">${showInterval(found.get('interval'), 'points')}; ${show(found.get('lost'), 'integer')} lost, ${show(found.get('gained'), 'integer')} gained</span>`;
+  return html`${show(found.get('points'), 'points')} <span class="interval">${found.value.interval && html`${showInterval(found.get('interval'), 'points')}; `}${show(found.get('lost'), 'integer')} lost, ${show(found.get('gained'), 'integer')} gained</span>`;
 }
 
 export const confusionSection = defineSection({

@@ -1,5 +1,4 @@
 /** What was done, step by step, and what else was tried. */
-import { barPair } from '../charts/bar.js';
 import { html } from '../markup.js';
 import { defineSection } from '../section.js';
 import { show, showAgreement, showInterval } from '../show.js';
@@ -27,7 +26,6 @@ export const candidatesSection = defineSection({
   title: 'What was tried',
   part: (report) => report.maybe('candidates'),
   render: (candidates) => {
-    const most = Math.max(...candidates.value.map(({ bytes }) => bytes ?? 0));
     const marks = { original: '', chosen: '✓ ', kept: '', rejected: '' };
     return html`<p class="lead">Every candidate was made and measured on the same samples. The chosen one is marked; the others say why not.</p>${table(
       {
@@ -35,7 +33,6 @@ export const candidatesSection = defineSection({
         columns: [
           { header: 'candidate' },
           { header: 'size', right: true },
-          { header: '', chart: true },
           { header: 'latency', right: true },
           { header: 'speed', right: true },
           { header: 'score', right: true },
@@ -45,11 +42,10 @@ export const candidatesSection = defineSection({
           { header: 'verdict' },
         ],
         rows: candidates.items().map((row) => {
-          const { name, verdict, reasons, why, bytes } = row.value;
+          const { name, verdict, reasons, why } = row.value;
           return [
             html`${marks[verdict]}${verdict === 'chosen' ? html`<b>${name}</b>` : name}`,
             show(row.get('bytes'), 'bytes'),
-            barPair(null, bytes, most),
             show(row.get('medianMs'), 'ms'),
             html`${show(row.get('speedUp'), 'times')}${row.value.speedUpInterval && html` <span class="interval">${showInterval(row.get('speedUpInterval'), 'times')}</span>`}`,
             show(row.maybe('score')?.get('share'), 'shareFine'),
