@@ -5,8 +5,8 @@
  */
 import type * as z from 'zod/mini';
 import type { Dataset } from '../data/dataset.js';
-import type { Engine, EngineSession, HostTensor, PortInfo } from '../engine/engine.js';
-import { float32Of, hostTensor } from '../engine/host-tensor.js';
+import type { Engine, HostTensor, PortInfo } from '../engine/engine.js';
+import { hostTensor } from '../engine/host-tensor.js';
 import { modelSource } from '../engine/model-source.js';
 import { inferShapes } from '../engine/shapes.js';
 import { PareError } from '../errors.js';
@@ -22,12 +22,15 @@ import { readMasks } from '../prune/masks.js';
 import { simplify } from '../simplify/index.js';
 import { type Adapters, addAdapters, mergeAdapters } from './adapters.js';
 import type { CheckpointStore, EpochRow } from './checkpoint.js';
+import { explainDivergence } from './diverged.js';
+import { type FeaturePlan, planFeatures } from './feature-plan.js';
 import { type FinetuneOptions, finetuneOptions } from './finetune-options.js';
 import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
-import { type LossPlan, planLosses, valueOfOutput } from './loss-plan.js';
+import { type LossPlan, planLosses } from './loss-plan.js';
 import { checkMemory, estimateMemory, type MemoryEstimate } from './memory.js';
 import { openBatch } from './open-batch.js';
 import { buildStep, type TrainingStep } from './step.js';
+import { prepareTeacher, Teacher } from './teacher.js';
 import { TrainingSamples } from './training-samples.js';
 
 export interface FinetuneRequest {
@@ -58,6 +61,8 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
   /** What the validation score is, such as 'top-1'. */
   readonly scoreName: string;
   readonly losses: readonly string[];
+  /** Hidden values that were compared with the teacher's, and those that could not be. */
+  readonly features: Pick<FeaturePlan, 'compared' | 'skipped'>;
   readonly trained: readonly string[];
   /** Parameters that stayed, with the reason. */
   readonly frozen: TrainingStep['frozen'];
@@ -89,12 +94,20 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     hasTeacher: request.teacher !== undefined,
     hasLabels: dataset.hasLabels,
   });
+  const needsTeacher = plan.teacher.length > 0 || options.features.length > 0;
+  const original =
+    needsTeacher && request.teacher
+      ? await prepareTeacher(request.teacher, engine, options.batchSize, signal)
+      : undefined;
+  const features = featuresFor(trainable, original, options);
   const masked = request.masked ?? new Set(readMasks(trainable).keys());
   const adapters = await adaptersFor(trainable, options, masked, seed);
+  const source = adapters?.model ?? trainable;
+  const losses = [...plan.terms, ...(features?.terms ?? [])];
   const step = await buildStep(
-    adapters?.model ?? trainable,
+    source,
     {
-      losses: plan.terms,
+      losses,
       optimizer: options,
       freeze: options.freeze,
       only: adapters && new Set(adapters.list.flatMap(({ a, b }) => [a, b])),
@@ -106,8 +119,11 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     },
     engine,
   );
+  const targets = [...plan.teacher, ...(features?.teacher ?? [])];
   const teacher =
-    plan.teacher.length > 0 ? await openTeacher(request, plan, options.batchSize) : undefined;
+    original && targets.length > 0
+      ? await Teacher.open(original, targets, engine, signal)
+      : undefined;
   try {
     const ports = dataPortsOf(trainable);
     const samples = new TrainingSamples(dataset, request.train, ports, {
@@ -134,6 +150,8 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
           }
         : undefined,
       patience: options.patience,
+      explain: (broken, feeds, at) =>
+        explainDivergence({ model: source, losses, broken, feeds, step: at, engine }),
       checkpoint: request.checkpoint && {
         ...request.checkpoint,
         key: JSON.stringify([
@@ -157,7 +175,8 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       ...rest,
       model: withWeights(simple, await merged(weights)),
       scoreName,
-      losses: plan.terms.map(({ loss }) => loss),
+      losses: [...new Set(losses.map(({ loss }) => loss))],
+      features: { compared: features?.compared ?? [], skipped: features?.skipped ?? [] },
       trained: adapters ? adapters.list.map(({ weight }) => weight) : [...step.results.keys()],
       frozen: adapters ? frozenBeside(adapters, step.frozen) : step.frozen,
       steps,
@@ -182,8 +201,25 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       return evaluation!;
     }
   } finally {
-    await teacher?.session.release();
+    await teacher?.release();
   }
+}
+
+/** Hidden values to compare; undefined where none are asked for. */
+function featuresFor(
+  model: Model,
+  teacher: Model | undefined,
+  { features, featureWeight }: FinetuneOptions,
+): FeaturePlan | undefined {
+  if (features.length === 0) return undefined;
+  if (teacher) return planFeatures(model, teacher, features, featureWeight);
+  throw new PareError(
+    'usage',
+    'finetune: features are compared with a teacher, and none is given',
+    {
+      hint: 'give --teacher ORIGINAL',
+    },
+  );
 }
 
 /** The model with adapters beside its weights; undefined where the weights themselves train. */
@@ -248,43 +284,13 @@ function dataPortsOf({ graph }: Model): PortInfo[] {
     }));
 }
 
-interface Teacher {
-  readonly session: EngineSession;
-  /** By input of the step: the output of the session. */
-  readonly outputs: ReadonlyMap<string, string>;
-}
-
-async function openTeacher(
-  { teacher, engine, signal }: FinetuneRequest,
-  plan: LossPlan,
-  batchSize: number,
-): Promise<Teacher> {
-  const { model: simple } = await simplify(teacher!, {}, { engine, signal });
-  const open = cloneModel(await openBatch(simple, engine, batchSize));
-  const outputs = new Map<string, string>();
-  const wanted = plan.teacher.map(({ input, output }) => {
-    const value = valueOfOutput(open, output);
-    outputs.set(input, value.name);
-    return value;
-  });
-  open.graph.outputs.splice(0, open.graph.outputs.length, ...wanted);
-  return { session: await engine.createSession(await modelSource(open), { signal }), outputs };
-}
-
 /** What the losses compare with, for one batch. */
 async function targetsOf(
   batch: TrainingBatch,
   plan: LossPlan,
   teacher: Teacher | undefined,
 ): Promise<Record<string, HostTensor>> {
-  const targets: Record<string, HostTensor> = {};
-  if (teacher) {
-    const outputs = await teacher.session.run(batch.feeds);
-    for (const [input, output] of teacher.outputs) {
-      const { dims } = outputs[output]!;
-      targets[input] = hostTensor('float', dims, float32Of(outputs[output]!));
-    }
-  }
+  const targets = (await teacher?.targets(batch.feeds)) ?? {};
   if (plan.label) {
     const unlabelled = batch.labels.indexOf(undefined);
     if (unlabelled >= 0) {

@@ -3,7 +3,7 @@
  * weights, stops when nothing gets better, and can go on exactly where it was stopped. Knows no
  * operator, no loss and no file.
  */
-import type { Engine, EngineSession, HostTensor } from '../engine/engine.js';
+import type { Engine, EngineSession, Feeds, HostTensor } from '../engine/engine.js';
 import { float32Of, hostTensor } from '../engine/host-tensor.js';
 import { modelSource } from '../engine/model-source.js';
 import { PareError, throwIfAborted } from '../errors.js';
@@ -15,6 +15,7 @@ import {
   type EpochRow,
   encodeCheckpoint,
 } from './checkpoint.js';
+import { isAllFinite } from './diverged.js';
 import { learningRateAt, type ScheduleOptions } from './schedule.js';
 import type { TrainingStep } from './step.js';
 import type { TrainingSamples } from './training-samples.js';
@@ -32,6 +33,10 @@ export interface LoopRequest {
   readonly validate?: ((weights: Weights) => Promise<number>) | undefined;
   /** Epochs without a better score after which it stops. Default never. */
   readonly patience?: number | undefined;
+  /** The error for weights that are no numbers any more, after a step with these feeds. */
+  readonly explain?:
+    | ((broken: readonly string[], feeds: Feeds, step: number) => Promise<Error>)
+    | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
   readonly engine: Engine;
   readonly signal?: AbortSignal | undefined;
@@ -168,10 +173,10 @@ class Loop {
   /** One step; returns its loss. */
   async #train(batch: TrainingBatch, learningRate: number): Promise<number> {
     const { step, targetsOf } = this.#request;
+    const feeds = { ...batch.feeds, ...(await targetsOf(batch)) };
     const outputs = await this.#session.run(
       {
-        ...batch.feeds,
-        ...(await targetsOf(batch)),
+        ...feeds,
         ...this.#state,
         [step.learningRate]: scalar(learningRate),
         [step.step]: scalar(this.#step + 1),
@@ -179,6 +184,21 @@ class Loop {
       this.#fetches,
     );
     const loss = float32Of(outputs[step.loss]!)[0]!;
+    // An infinite gradient shows in the weights first; one look at the first step is cheap.
+    if (this.#step === 0 || !Number.isFinite(loss)) {
+      const contents = Number.isFinite(loss)
+        ? (input: string) => outputs[step.next.get(input)!]!
+        : (input: string) => this.#state[input]!;
+      const broken = [...step.results].filter(([, input]) => !isAllFinite(contents(input)));
+      const { explain } = this.#request;
+      if (explain && broken.length > 0) {
+        throw await explain(
+          broken.map(([weight]) => weight),
+          feeds,
+          this.#step + Number(Number.isFinite(loss)),
+        );
+      }
+    }
     if (!Number.isFinite(loss)) {
       throw new PareError('quality', `train: the loss is ${loss} in step ${this.#step + 1}`, {
         hint: `the weights left the range of float32: lower --lr (it is ${learningRate.toPrecision(3)} here), clip gradients, or --freeze what is before a Sqrt or Log of zero, whose gradient has no bound`,

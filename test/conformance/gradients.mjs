@@ -3,7 +3,7 @@
  * differentiate, the gradients of a random projection of the outputs against central differences.
  *
  *   npm run build
- *   node test/conformance/gradients.mjs FOLDER [--filter TEXT] [--verbose] [--no-double] [--list]
+ *   node test/conformance/gradients.mjs FOLDER [--filter TEXT,...] [--verbose] [--no-double] [--list]
  *
  * FOLDER holds onnx-backend-node.tar.gz (or its content, node/CASE/...) and
  * onnx-backend-node.status.json. Cases are computed in double where the runtime has the kernels
@@ -229,7 +229,8 @@ try {
   const root = temporary ?? folder;
   const status = JSON.parse(readFileSync(join(folder, 'onnx-backend-node.status.json'), 'utf8'));
   const names = Object.keys(status).filter(
-    (name) => status[name] === 'match' && name.includes(options.filter),
+    (name) =>
+      status[name] === 'match' && options.filter.split(',').some((part) => name.includes(part)),
   );
   const { rows, refused, failures, skipped } = await run(root, names);
   const show = (...cells) =>

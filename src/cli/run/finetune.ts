@@ -92,6 +92,9 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
     throw withAdvice(error, store);
   });
   output.human(`\n${outcome(result, options.lora)}`);
+  const { compared, skipped } = result.features;
+  if (compared.length > 0) output.human(`${compared.length} hidden values were compared.`);
+  for (const { name, reason } of skipped) output.detail(`not compared: "${name}" ${reason}`);
   for (const { name, reason } of result.frozen) output.detail(`not trained: "${name}" ${reason}`);
   const evaluations = await evaluateAll(job, dataset, split.evaluate, result.model);
   if (!evaluations) output.warn('no samples are left to evaluate the result on');
