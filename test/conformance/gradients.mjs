@@ -208,6 +208,10 @@ async function run(root, names) {
       row.cases.add(name);
       row.runs++;
       row.kinks = (row.kinks ?? 0) + (result.kinks ?? 0);
+      if (result.edges > 0) {
+        const about = `${key}: the model has no value beside some elements (edge of its domain)`;
+        refused.set(about, [...(refused.get(about) ?? []), where]);
+      }
       row.elements = (row.elements ?? 0) + (result.elements ?? 0);
       if (result.failed) {
         row.failed++;
