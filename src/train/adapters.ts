@@ -11,6 +11,7 @@
 import type { Engine } from '../engine/engine.js';
 import { createMatMul } from '../engine/matmul.js';
 import { PareError } from '../errors.js';
+import { cloneModel } from '../graph/clone.js';
 import { Emitter } from '../graph/emitter.js';
 import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
@@ -20,7 +21,9 @@ import { type MatrixProduct, matrixProductOf } from '../ops/matrix-product.js';
 import { checkPatterns, nodeMatcher } from '../pattern.js';
 import { maskOf } from '../prune/masks.js';
 import { createRandom } from '../random.js';
+import type { FinetuneOptions } from './finetune-options.js';
 import type { Weights } from './loop.js';
+import type { TrainingStep } from './step.js';
 
 export interface AdapterOptions {
   readonly rank: number;
@@ -238,4 +241,35 @@ async function contentOf(value: Value) {
 
 function matrixOf({ dims, data }: Weights[string]) {
   return { dims: [dims[0]!, dims[1]!] as const, data: data as Float32Array };
+}
+
+/** The model with adapters beside its weights; undefined where the weights themselves train. */
+export async function adaptersFor(
+  model: Model,
+  { lora, loraAlpha, loraTargets, freeze }: FinetuneOptions,
+  masked: ReadonlySet<string>,
+  seed: number,
+): Promise<(Adapters & { readonly model: Model }) | undefined> {
+  if (lora === undefined) {
+    const alone = loraAlpha !== undefined ? 'lora-alpha' : loraTargets.length > 0 && 'lora-targets';
+    if (!alone) return undefined;
+    throw new PareError('usage', `finetune: ${alone} is given without lora`, {
+      hint: 'add --lora RANK, for example 8',
+    });
+  }
+  const copy = cloneModel(model);
+  const options = { rank: lora, alpha: loraAlpha, targets: loraTargets, freeze, masked, seed };
+  return { ...(await addAdapters(copy, options)), model: copy };
+}
+
+/** What stays when adapters train: everything but the weights that they are beside. */
+export function frozenBeside(
+  adapters: Adapters,
+  frozen: TrainingStep['frozen'],
+): TrainingStep['frozen'] {
+  const adapted = new Set(adapters.list.map(({ weight }) => weight));
+  const reasons = new Map(adapters.skipped.map(({ name, reason }) => [name, reason]));
+  return frozen
+    .filter(({ name }) => !adapted.has(name))
+    .map(({ name, reason }) => ({ name, reason: reasons.get(name) ?? reason }));
 }

@@ -25,6 +25,10 @@ export const finetuneOptions = z.object({
   labelShare: z._default(z.number().check(z.gte(0), z.lte(1)), 0),
   /** Softens teacher and student alike. */
   temperature: z._default(z.number().check(z.positive()), 2),
+  /** Nodes whose values the student learns from the teacher too: names, wildcards, `op:Relu`. */
+  features: z._default(z.array(z.string()), () => []),
+  /** Weight of all features together beside the loss; 1 for each is as bad as zeros. */
+  featureWeight: z._default(z.number().check(z.positive()), 1),
   labelSmoothing: z._default(z.number().check(z.gte(0), z.lt(1)), 0),
   ...scheduleOptions.shape,
   ...optimizerOptions.shape,

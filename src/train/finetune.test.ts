@@ -118,6 +118,18 @@ test('adapters train instead of the weights, in less memory, and end in them', a
   await expect(finetune(request({ options: { loraAlpha: 8 } }))).rejects.toThrow(/without lora/);
 });
 
+test('hidden values are learned too', async () => {
+  const learned = request({
+    train: range(0, 32),
+    validate: new Uint32Array(),
+    options: { epochs: 1, features: ['op:Relu', 'fc1'] },
+  });
+  const { losses, features } = await finetune(learned);
+  expect(losses).toEqual(['distillation', 'feature-mse']);
+  expect(features.compared).toHaveLength(4);
+  await expect(finetune({ ...learned, teacher: undefined })).rejects.toThrow(/with a teacher/);
+});
+
 /** A checkpoint in memory. */
 function memoryStore(): CheckpointStore & { bytes: Uint8Array | undefined } {
   return {

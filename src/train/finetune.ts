@@ -22,10 +22,12 @@ import { readMasks, recordMasks } from '../prune/masks.js';
 import { foldBatchNorm } from '../simplify/fold-batch-norm.js';
 import { simplify } from '../simplify/index.js';
 import { mergeInitializers } from '../simplify/merge-initializers.js';
-import { type Adapters, addAdapters, mergeAdapters } from './adapters.js';
+import { adaptersFor, frozenBeside, mergeAdapters } from './adapters.js';
 import { changesNothing } from './augment.js';
 import type { CheckpointStore, EpochRow, Restart } from './checkpoint.js';
-import { type FinetuneOptions, finetuneOptions } from './finetune-options.js';
+import { explainDivergence } from './diverged.js';
+import { type FeaturePlan, featuresFor } from './feature-plan.js';
+import { finetuneOptions } from './finetune-options.js';
 import { GradualPruning, sparseWeights } from './gradual.js';
 import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
 import { type LossPlan, planLosses } from './loss-plan.js';
@@ -38,7 +40,7 @@ import {
   quantizedStudent,
 } from './qat/index.js';
 import { buildStep, type TrainingStep } from './step.js';
-import { Teacher } from './teacher.js';
+import { prepareTeacher, Teacher } from './teacher.js';
 import { trainableWeights } from './trainable.js';
 import { TrainingSamples } from './training-samples.js';
 
@@ -77,6 +79,8 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
   /** What the validation score is, such as 'top-1'. */
   readonly scoreName: string;
   readonly losses: readonly string[];
+  /** Hidden values that were compared with the teacher's, and those that could not be. */
+  readonly features: Pick<FeaturePlan, 'compared' | 'skipped'>;
   readonly trained: readonly string[];
   /** Weights that lost entries, see `sparsity` of the options. */
   readonly sparse: readonly string[];
@@ -138,8 +142,16 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     hasTeacher: request.teacher !== undefined,
     hasLabels: dataset.hasLabels,
   });
+  const needsTeacher = plan.teacher.length > 0 || options.features.length > 0;
+  const original =
+    needsTeacher && request.teacher
+      ? await prepareTeacher(request.teacher, engine, options.batchSize, signal)
+      : undefined;
+  const features = featuresFor(trainable, original, options);
   const masked = request.masked ?? new Set(readMasks(trainable).keys());
   const adapters = await adaptersFor(trainable, options, masked, seed);
+  const source = adapters?.model ?? trainable;
+  const losses = [...plan.terms, ...(features?.terms ?? [])];
   const { sparsity } = options;
   if (sparsity !== undefined && adapters) {
     throw new PareError(
@@ -163,9 +175,9 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
           options,
         );
   const step = await buildStep(
-    adapters?.model ?? trainable,
+    source,
     {
-      losses: plan.terms,
+      losses,
       optimizer: options,
       freeze: options.freeze,
       only: adapters && new Set(adapters.list.flatMap(({ a, b }) => [a, b])),
@@ -181,9 +193,10 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     },
     engine,
   );
+  const targets = [...plan.teacher, ...(features?.teacher ?? [])];
   const teacher =
-    request.teacher && plan.teacher.length > 0
-      ? await Teacher.open(request.teacher, plan, { engine, batchSize: options.batchSize, signal })
+    original && targets.length > 0
+      ? await Teacher.open(original, targets, engine, signal)
       : undefined;
   try {
     const ports = dataPortsOf(trainable);
@@ -229,6 +242,8 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
           }
         : undefined,
       patience: options.patience,
+      explain: (broken, feeds, at) =>
+        explainDivergence({ model: source, losses, broken, feeds, step: at, engine }),
       checkpoint: request.checkpoint && {
         ...request.checkpoint,
         key: JSON.stringify([
@@ -257,7 +272,8 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       model,
       quantization: quantized && (await describe(quantized, weights, model)),
       scoreName,
-      losses: plan.terms.map(({ loss }) => loss),
+      losses: [...new Set(losses.map(({ loss }) => loss))],
+      features: { compared: features?.compared ?? [], skipped: features?.skipped ?? [] },
       trained: adapters ? adapters.list.map(({ weight }) => weight) : [...step.results.keys()],
       sparse: pruned,
       frozen: [
@@ -303,34 +319,6 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
   } finally {
     await teacher?.release();
   }
-}
-
-/** The model with adapters beside its weights; undefined where the weights themselves train. */
-async function adaptersFor(
-  model: Model,
-  { lora, loraAlpha, loraTargets, freeze }: FinetuneOptions,
-  masked: ReadonlySet<string>,
-  seed: number,
-): Promise<(Adapters & { readonly model: Model }) | undefined> {
-  if (lora === undefined) {
-    const alone = loraAlpha !== undefined ? 'lora-alpha' : loraTargets.length > 0 && 'lora-targets';
-    if (!alone) return undefined;
-    throw new PareError('usage', `finetune: ${alone} is given without lora`, {
-      hint: 'add --lora RANK, for example 8',
-    });
-  }
-  const copy = cloneModel(model);
-  const options = { rank: lora, alpha: loraAlpha, targets: loraTargets, freeze, masked, seed };
-  return { ...(await addAdapters(copy, options)), model: copy };
-}
-
-/** What stays when adapters train: everything but the weights that they are beside. */
-function frozenBeside(adapters: Adapters, frozen: TrainingStep['frozen']): TrainingStep['frozen'] {
-  const adapted = new Set(adapters.list.map(({ weight }) => weight));
-  const reasons = new Map(adapters.skipped.map(({ name, reason }) => [name, reason]));
-  return frozen
-    .filter(({ name }) => !adapted.has(name))
-    .map(({ name, reason }) => ({ name, reason: reasons.get(name) ?? reason }));
 }
 
 /** From the shapes of the first batch. */

@@ -3,7 +3,7 @@
  * weights, stops when nothing gets better, and can go on exactly where it was stopped. Knows no
  * operator, no loss and no file.
  */
-import type { Engine, HostTensor } from '../engine/engine.js';
+import type { Engine, Feeds, HostTensor } from '../engine/engine.js';
 import { PareError, throwIfAborted } from '../errors.js';
 import { type Progress, silent } from '../progress.js';
 import {
@@ -14,6 +14,7 @@ import {
   encodeCheckpoint,
   type Restart,
 } from './checkpoint.js';
+import { isAllFinite } from './diverged.js';
 import { type GradualPruning, zeroLike } from './gradual.js';
 import { learningRateAt, type ScheduleOptions } from './schedule.js';
 import type { TrainingStep } from './step.js';
@@ -33,6 +34,10 @@ export interface LoopRequest {
   readonly validate?: ((weights: Weights) => Promise<number>) | undefined;
   /** Epochs without a better score after which it stops. Default never. */
   readonly patience?: number | undefined;
+  /** The error for weights that are no numbers any more, after a step with these feeds. */
+  readonly explain?:
+    | ((broken: readonly string[], feeds: Feeds, step: number) => Promise<Error>)
+    | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
   /** Whether many steps go into one call of the runtime, see StepRunner. Default false. */
   readonly severalSteps?: boolean | undefined;
@@ -240,12 +245,28 @@ class Loop {
 
   /** One step per rate; false when a loss is no number. */
   async #train(group: readonly BatchFeeds[], rates: readonly number[]): Promise<boolean> {
-    for (const loss of await this.#runner.run(group, rates)) {
+    const isFirst = this.#step === 0;
+    const losses = await this.#runner.run(group, rates);
+    if (isFirst) await this.#explain(group[0]!);
+    for (const loss of losses) {
       if (!Number.isFinite(loss)) return false;
       this.#startLoss ??= loss;
       this.#lossSum += loss;
     }
     return true;
+  }
+
+  /** An infinite gradient shows in the weights first; one look behind the first step is cheap. */
+  async #explain(feeds: BatchFeeds): Promise<void> {
+    const { explain, step } = this.#request;
+    const { state } = this.#runner;
+    const broken = [...step.results].filter(([, input]) => !isAllFinite(state[input]!));
+    if (!explain || broken.length === 0) return;
+    throw await explain(
+      broken.map(([weight]) => weight),
+      feeds,
+      this.#step,
+    );
   }
 
   /** What leaves before this step, and what belongs to it: moments and means. */

@@ -12,11 +12,17 @@ import type { FinetuneOptions } from './finetune-options.js';
 
 export interface LossPlan {
   readonly terms: readonly LossTerm[];
-  /** Inputs of the step that take the teacher's values, with the output that each belongs to. */
-  readonly teacher: readonly { readonly input: string; readonly output: OutputValue }[];
+  /** What the step compares with values of the teacher. */
+  readonly teacher: readonly TeacherTarget[];
   /** The input that takes the class numbers. */
   readonly label: string | undefined;
 }
+
+/** An input of the step, and the value of the teacher that it takes: an output, or a hidden one. */
+export type TeacherTarget = { readonly input: string } & (
+  | { readonly output: OutputValue }
+  | { readonly value: string }
+);
 
 /** An output of a model, or the logits that it is made of. */
 export interface OutputValue {
@@ -64,7 +70,7 @@ export function planLosses(
     });
   }
   const terms: LossTerm[] = [];
-  const teacher: LossPlan['teacher'][number][] = [];
+  const teacher: TeacherTarget[] = [];
   if (byLabel < 1) {
     for (const { value, index } of outputs) {
       const term = teacherTerm(loss, value, index, options);
@@ -77,8 +83,13 @@ export function planLosses(
   return { terms, teacher, label: byLabel > 0 ? labelInput : undefined };
 }
 
+/** The value of the teacher that an input of the step takes. */
+export function valueOfTarget(model: Model, target: TeacherTarget): Value {
+  return 'value' in target ? model.graph.value(target.value) : valueOfOutput(model, target.output);
+}
+
 /** The value that stands for an output: the output, or its logits. */
-export function valueOfOutput(model: Model, { index, isLogits }: OutputValue): Value {
+function valueOfOutput(model: Model, { index, isLogits }: OutputValue): Value {
   const output = model.graph.outputs[index];
   const form = output?.producer && probabilityFormOf(output.producer);
   if (output && !isLogits) return output;

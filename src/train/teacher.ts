@@ -1,17 +1,19 @@
 /**
- * The model that a student learns from: its outputs for the samples of a batch. Samples that are
- * not augmented are the same in every epoch, and are then asked for once. Trains nothing.
+ * The model that a student learns from: its outputs and, where asked, its hidden values for the
+ * samples of a batch. Samples that are not augmented are the same in every epoch, and are then
+ * asked for once. Trains nothing.
  */
 import type { Batch } from '../data/batches.js';
 import type { Engine, EngineSession, HostTensor } from '../engine/engine.js';
 import { float32Of, hostTensor } from '../engine/host-tensor.js';
 import { modelSource } from '../engine/model-source.js';
+import { inferShapes } from '../engine/shapes.js';
 import { throwIfAborted } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import { type Progress, silent } from '../progress.js';
 import { simplify } from '../simplify/index.js';
-import { type LossPlan, valueOfOutput } from './loss-plan.js';
+import { type TeacherTarget, valueOfTarget } from './loss-plan.js';
 import { openBatch } from './open-batch.js';
 
 /** Most bytes of outputs that are kept. */
@@ -22,6 +24,19 @@ export type Targets = Readonly<Record<string, HostTensor>>;
 interface Row {
   readonly dims: readonly number[];
   readonly data: Float32Array;
+}
+
+/** Simplified as the student is, with an open batch and the types of its values. */
+export async function prepareTeacher(
+  teacher: Model,
+  engine: Engine,
+  batchSize: number,
+  signal?: AbortSignal,
+): Promise<Model> {
+  const { model: simple } = await simplify(teacher, {}, { engine, signal });
+  const open = cloneModel(await openBatch(simple, engine, batchSize));
+  await inferShapes(engine, open);
+  return open;
 }
 
 export class Teacher {
@@ -36,26 +51,19 @@ export class Teacher {
     this.#outputs = outputs;
   }
 
+  /** @param model see prepareTeacher; it is not changed */
   static async open(
     model: Model,
-    plan: LossPlan,
-    {
-      engine,
-      batchSize,
-      signal,
-    }: { engine: Engine; batchSize: number; signal?: AbortSignal | undefined },
+    targets: readonly TeacherTarget[],
+    engine: Engine,
+    signal?: AbortSignal,
   ): Promise<Teacher> {
-    const { model: simple } = await simplify(model, {}, { engine, signal });
-    const open = cloneModel(await openBatch(simple, engine, batchSize));
-    const outputs = new Map<string, string>();
-    const wanted = plan.teacher.map(({ input, output }) => {
-      const value = valueOfOutput(open, output);
-      outputs.set(input, value.name);
-      return value;
-    });
-    open.graph.outputs.splice(0, open.graph.outputs.length, ...wanted);
-    const session = await engine.createSession(await modelSource(open), { signal });
-    return new Teacher(session, outputs);
+    const copy = cloneModel(model);
+    const values = targets.map((target) => valueOfTarget(copy, target));
+    // One value may serve two losses.
+    copy.graph.outputs.splice(0, copy.graph.outputs.length, ...new Set(values));
+    const session = await engine.createSession(await modelSource(copy), { signal });
+    return new Teacher(session, new Map(targets.map(({ input }, at) => [input, values[at]!.name])));
   }
 
   /**

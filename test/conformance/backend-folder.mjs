@@ -56,13 +56,16 @@ export async function usingCases(folder, run) {
   }
 }
 
-/** Names such as node/CASE, of those that the runtime itself reproduces; all where no file says so. */
+/** Names such as node/CASE that hold one of the texts of `filter`, separated by commas, of those that the runtime itself reproduces; all where no file says so. */
 export function matchingCases(folder, root, filter) {
   const file = join(folder, 'onnx-backend-node.status.json');
   const status = existsSync(file)
     ? JSON.parse(readFileSync(file, 'utf8'))
     : Object.fromEntries(readdirSync(join(root, 'node')).map((name) => [`node/${name}`, 'match']));
-  return Object.keys(status).filter((name) => status[name] === 'match' && name.includes(filter));
+  const texts = filter.split(',');
+  return Object.keys(status).filter(
+    (name) => status[name] === 'match' && texts.some((text) => name.includes(text)),
+  );
 }
 
 /**

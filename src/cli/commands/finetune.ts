@@ -23,6 +23,11 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   },
   labelShare: { description: 'share of the labels in the loss beside the teacher', unit: 'share' },
   temperature: { description: 'distillation: softens teacher and student alike' },
+  features: {
+    description: 'nodes whose values are learned from the teacher too: names, *, op:Type',
+    placeholder: 'PATTERN',
+  },
+  featureWeight: { description: 'features: their weight beside the loss, all together' },
   labelSmoothing: { description: 'cross-entropy: spread over all classes', unit: 'share' },
   schedule: { description: 'how the rate falls after the warm-up', placeholder: 'NAME' },
   learningRate: { description: 'highest learning rate, see --relative' },

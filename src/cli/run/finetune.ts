@@ -111,6 +111,9 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
   });
   output.human(`\n${outcome(result, options.lora)}`);
   if (result.quantization) output.human(agreementText(result.quantization));
+  const { compared, skipped } = result.features;
+  if (compared.length > 0) output.human(`${compared.length} hidden values were compared.`);
+  for (const { name, reason } of skipped) output.detail(`not compared: "${name}" ${reason}`);
   for (const { name, reason } of result.frozen) output.detail(`not trained: "${name}" ${reason}`);
   const evaluations = await evaluateAll({ ...job, student }, dataset, split.evaluate, result.model);
   const files = await modelFiles(result.model, target);
