@@ -36,7 +36,7 @@ export const finetuneOptions = z.object({
   averaging: z._default(z.number().check(z.gte(0), z.lt(1)), 0),
   /** Normalization by the statistics of the model, or by those of each batch. */
   batchNormalization: z._default(z.enum(['frozen', 'training']), 'frozen'),
-  /** Epochs without a better validation score after which it stops. */
+  /** Epochs with a lower validation score than the best after which it stops. */
   patience: z.optional(z.int().check(z.positive())),
 });
 

@@ -32,7 +32,7 @@ export interface LoopRequest {
   readonly schedule: ScheduleOptions;
   /** Higher is better; undefined where nothing can be validated, and the last weights win. */
   readonly validate?: ((weights: Weights) => Promise<number>) | undefined;
-  /** Epochs without a better score after which it stops. Default never. */
+  /** Epochs that are worse than the best one after which it stops. Default never. */
   readonly patience?: number | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
   readonly engine: Engine;
@@ -277,7 +277,9 @@ class Loop {
   #keepIfBetter(epoch: number, score: number): void {
     // What has not lost all its entries yet is no result.
     if (this.#step <= (this.#request.pruning?.lastStep ?? -1)) return;
-    if (this.#best && !(score > this.#best.score)) return;
+    // Of equal scores the later one has seen more; but what training does not make better stays.
+    const best = this.#best;
+    if (best && (best.epoch === 0 ? score <= best.score : score < best.score)) return;
     this.#best = { epoch, score, weights: this.#weights() };
   }
 

@@ -63,7 +63,7 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   batchNormalization: {
     description: 'by the statistics of the model, or of each batch',
   },
-  patience: { description: 'stop after so many epochs without a better score' },
+  patience: { description: 'stop after so many epochs that are worse than the best' },
 };
 
 /** Options of finetune; `lr` stands for `learningRate`. */
