@@ -59,7 +59,7 @@ const rows = {
     model: 'resnet20',
     method: 'unstructured',
     options: { sparsity: 0.8, scope: 'global' },
-    // Weights leave while it trains; `cut` is what the same share costs at once.
+    // Weights leave while it trains; the column `cut` is what the same share costs at once.
     gradual: { sparsity: 0.8 },
   },
 };
