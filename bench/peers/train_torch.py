@@ -1,9 +1,9 @@
 """Training steps of an ONNX model in PyTorch, the peer of bench/train.mjs.
 
-Usage: train_torch.py MODEL BATCH THREADS [training]
-Reads MODEL into tensors and runs its nodes by torch functions; its float constants of the graph
-are the parameters. Adam (fused, the fastest one of torch on a CPU), cross-entropy, one batch of
-random numbers. `training` normalizes batches by their own statistics.
+Usage: train_torch.py MODEL BATCH THREADS
+Reads MODEL and runs its nodes by torch functions, or, for the graph named "transformer", writes
+the network as torch does, with linear and scaled_dot_product_attention. The float constants of the
+graph are the parameters. Adam (fused, the fastest one of torch on a CPU), cross-entropy, one batch.
 
 Protocol: one line of JSON on stdout when it is ready; then for every line on stdin, the number of
 steps to make, one line of JSON with their milliseconds and the last loss. Ends with stdin.
@@ -84,8 +84,6 @@ def batch_norm(a, x, scale, bias, mean, variance):
         variance,
         scale,
         bias,
-        training=TRAINING,
-        momentum=1 - a.get("momentum", 0.9),
         eps=a.get("epsilon", 1e-5),
     )
 
@@ -98,11 +96,6 @@ def layer_norm(a, x, scale, bias=None):
     return F.layer_norm(x, scale.shape, scale, bias, a.get("epsilon", 1e-5))
 
 
-def attention(a, q, k, v):
-    """What torch has for softmax(q k^T / sqrt(d)) v: heads are an axis of their own here."""
-    return F.scaled_dot_product_attention(q, k, v)
-
-
 OPERATORS = {
     "Add": lambda a, x, y: x + y,
     "BatchNormalization": batch_norm,
@@ -113,7 +106,7 @@ OPERATORS = {
     "GlobalAveragePool": lambda a, x: x.mean(list(range(2, x.dim())), keepdim=True),
     "Identity": lambda a, x: x,
     "LayerNormalization": layer_norm,
-    "MatMul": torch.matmul,
+    "MatMul": lambda a, x, y: torch.matmul(x, y),
     "MaxPool": max_pool,
     "Mul": lambda a, x, y: x * y,
     "Pad": pad,
@@ -124,7 +117,25 @@ OPERATORS = {
     "Softmax": lambda a, x: F.softmax(x, a.get("axis", -1)),
     "Transpose": lambda a, x: x.permute(a["perm"]),
 }
-OPERATORS["MatMul"] = lambda a, x, y: torch.matmul(x, y)
+
+
+def transformer(p, x, heads=4):
+    def linear(x, name):
+        return F.linear(x, p[name + ".weight"].t(), p[name + ".bias"])
+
+    def norm(x, name):
+        return F.layer_norm(x, x.shape[-1:], p[name + ".weight"], p[name + ".bias"])
+
+    x = linear(x, "embed") + p["position"]
+    for layer in ("0.", "1."):
+        h = norm(x, layer + "norm1")
+        q, k, v = (
+            linear(h, layer + name).unflatten(-1, (heads, -1)).transpose(1, 2) for name in "qkv"
+        )
+        seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = x + linear(seen, layer + "out")
+        x = x + linear(F.gelu(linear(norm(x, layer + "norm2"), layer + "up")), layer + "down")
+    return linear(norm(x, "norm").mean(1), "head")
 
 
 class Network:
@@ -147,6 +158,7 @@ class Network:
         skipped = last.op_type == "Softmax"
         self.output = last.input[0] if skipped else graph.output[0].name
         self.input = graph.input[0]
+        self.is_transformer = graph.name == "transformer"
         self.nodes = []
         for node in graph.node[: -1 if skipped else None]:
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
@@ -154,6 +166,8 @@ class Network:
             self.nodes.append((run, attributes, list(node.input), node.output[0]))
 
     def __call__(self, x):
+        if self.is_transformer:
+            return transformer(self.parameters, x)
         values = {**self.statics, **self.buffers, **self.parameters, self.input.name: x}
         values[""] = None
         for run, attributes, inputs, output in self.nodes:
@@ -163,11 +177,13 @@ class Network:
 
 def main(path, batch, threads):
     torch.set_num_threads(threads)
-    torch.manual_seed(0)
     imported = peak_bytes()
     network = Network(path)
     dims = [d.dim_value for d in network.input.type.tensor_type.shape.dim][1:]
-    x = torch.rand(batch, *dims)
+    count = batch * int(numpy.prod(dims))
+    # The same numbers as pare's, by the golden ratio.
+    numbers = numpy.arange(count, dtype=numpy.uint64) * 2654435761 % 2**32 / 2**32
+    x = torch.from_numpy(numbers.astype(numpy.float32)).reshape(batch, *dims)
     with torch.no_grad():
         classes = network(x).shape[-1]
     label = torch.arange(batch) % classes
@@ -175,6 +191,7 @@ def main(path, batch, threads):
     print(json.dumps({"version": torch.__version__, "python": sys.version.split()[0]}), flush=True)
     for line in sys.stdin:
         times = []
+        cpu = time.process_time()
         for _ in range(int(line)):
             start = time.perf_counter()
             optimizer.zero_grad(set_to_none=True)
@@ -183,12 +200,17 @@ def main(path, batch, threads):
             optimizer.step()
             loss = loss.item()
             times.append(1000 * (time.perf_counter() - start))
-        reply = {"times": times, "loss": loss, "peakBytes": peak_bytes(), "baseBytes": imported}
+        reply = {
+            "times": times,
+            "cpuMs": 1000 * (time.process_time() - cpu) / len(times),
+            "loss": loss,
+            "peakBytes": peak_bytes(),
+            "baseBytes": imported,
+        }
         print(json.dumps(reply), flush=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5):
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    TRAINING = sys.argv[4:] == ["training"]
     main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

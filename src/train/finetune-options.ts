@@ -18,6 +18,8 @@ export const finetuneLossNames = [
 export const finetuneOptions = z.object({
   epochs: z._default(z.int().check(z.positive()), 10),
   batchSize: z._default(z.int().check(z.positive()), 32),
+  /** Batches whose gradients make one step, with the memory of one batch. */
+  accumulate: z._default(z.int().check(z.positive()), 1),
   loss: z._default(z.enum(finetuneLossNames), 'auto'),
   /** Share of the labels in the loss beside the teacher, where there are labels. In [0, 1]. */
   labelShare: z._default(z.number().check(z.gte(0), z.lte(1)), 0),

@@ -5,8 +5,8 @@
  */
 import type * as z from 'zod/mini';
 import type { Dataset } from '../data/dataset.js';
-import type { Engine, EngineSession, HostTensor, PortInfo } from '../engine/engine.js';
-import { float32Of, hostTensor } from '../engine/host-tensor.js';
+import type { Engine, HostTensor, PortInfo } from '../engine/engine.js';
+import { hostTensor } from '../engine/host-tensor.js';
 import { modelSource } from '../engine/model-source.js';
 import { inferShapes } from '../engine/shapes.js';
 import { PareError } from '../errors.js';
@@ -22,14 +22,16 @@ import { readMasks, recordMasks } from '../prune/masks.js';
 import { foldBatchNorm } from '../simplify/fold-batch-norm.js';
 import { simplify } from '../simplify/index.js';
 import { mergeInitializers } from '../simplify/merge-initializers.js';
+import { changesNothing } from './augment.js';
 import type { CheckpointStore, EpochRow, Restart } from './checkpoint.js';
 import { finetuneOptions } from './finetune-options.js';
 import { GradualPruning, sparseWeights } from './gradual.js';
 import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
-import { type LossPlan, planLosses, valueOfOutput } from './loss-plan.js';
-import { checkMemory, estimateMemory, type MemoryEstimate } from './memory.js';
+import { type LossPlan, planLosses } from './loss-plan.js';
+import { checkMemory, estimateMemory, type MemoryEstimate, severalStepsPay } from './memory.js';
 import { openBatch } from './open-batch.js';
 import { buildStep, type TrainingStep } from './step.js';
+import { Teacher } from './teacher.js';
 import { trainableWeights } from './trainable.js';
 import { TrainingSamples } from './training-samples.js';
 
@@ -119,16 +121,20 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       averaging: options.averaging,
       batchNormalization: options.batchNormalization,
       batchSize: options.batchSize,
+      accumulate: options.accumulate,
       signal,
     },
     engine,
   );
   const teacher =
-    plan.teacher.length > 0 ? await openTeacher(request, plan, options.batchSize) : undefined;
+    request.teacher && plan.teacher.length > 0
+      ? await Teacher.open(request.teacher, plan, { engine, batchSize: options.batchSize, signal })
+      : undefined;
   try {
     const ports = dataPortsOf(trainable);
     const samples = new TrainingSamples(dataset, request.train, ports, {
       batchSize: options.batchSize,
+      accumulate: options.accumulate,
       seed,
       augment: options,
     });
@@ -143,6 +149,10 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
           );
     const memory = await memoryOf(step, samples, ports, engine, signal);
     checkMemory(memory, request.memoryLimitBytes ?? Number.POSITIVE_INFINITY, options.batchSize);
+    // In one epoch every sample is asked for once anyway.
+    if (teacher && options.epochs > 1 && changesNothing(options)) {
+      await teacher.learn(samples.inOrder(), request.train.length, { signal, progress });
+    }
     const reference = request.teacher ?? request.student;
     const scored = request.validate.length > 0;
     let scoreName = 'none';
@@ -172,6 +182,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
         ]),
       },
       engine,
+      severalSteps: severalStepsPay(memory),
       signal,
       progress,
       onEpoch: (row) => request.onEpoch?.(row, scoreName),
@@ -192,7 +203,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       sparse: pruned,
       frozen: step.frozen,
       steps,
-      samplesPerSecond: (steps * options.batchSize) / seconds,
+      samplesPerSecond: (steps * options.batchSize * options.accumulate) / seconds,
       memory,
     };
 
@@ -209,7 +220,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       return evaluation!;
     }
   } finally {
-    await teacher?.session.release();
+    await teacher?.release();
   }
 }
 
@@ -247,43 +258,13 @@ function dataPortsOf({ graph }: Model): PortInfo[] {
     }));
 }
 
-interface Teacher {
-  readonly session: EngineSession;
-  /** By input of the step: the output of the session. */
-  readonly outputs: ReadonlyMap<string, string>;
-}
-
-async function openTeacher(
-  { teacher, engine, signal }: FinetuneRequest,
-  plan: LossPlan,
-  batchSize: number,
-): Promise<Teacher> {
-  const { model: simple } = await simplify(teacher!, {}, { engine, signal });
-  const open = cloneModel(await openBatch(simple, engine, batchSize));
-  const outputs = new Map<string, string>();
-  const wanted = plan.teacher.map(({ input, output }) => {
-    const value = valueOfOutput(open, output);
-    outputs.set(input, value.name);
-    return value;
-  });
-  open.graph.outputs.splice(0, open.graph.outputs.length, ...wanted);
-  return { session: await engine.createSession(await modelSource(open), { signal }), outputs };
-}
-
 /** What the losses compare with, for one batch. */
 async function targetsOf(
   batch: TrainingBatch,
   plan: LossPlan,
   teacher: Teacher | undefined,
 ): Promise<Record<string, HostTensor>> {
-  const targets: Record<string, HostTensor> = {};
-  if (teacher) {
-    const outputs = await teacher.session.run(batch.feeds);
-    for (const [input, output] of teacher.outputs) {
-      const { dims } = outputs[output]!;
-      targets[input] = hostTensor('float', dims, float32Of(outputs[output]!));
-    }
-  }
+  const targets: Record<string, HostTensor> = { ...(await teacher?.targetsOf(batch)) };
   if (plan.label) {
     const unlabelled = batch.labels.indexOf(undefined);
     if (unlabelled >= 0) {

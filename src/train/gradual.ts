@@ -87,6 +87,13 @@ export class GradualPruning {
     return this.#steps.has(step);
   }
 
+  /** The first such step behind this one; infinite behind the last. */
+  nextDue(step: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const due of this.#steps) if (due > step && due < next) next = due;
+    return next;
+  }
+
   /**
    * The weights before this step with the entries at zero that have to leave by then. Zero entries
    * stay zero, whatever their score.

@@ -3,9 +3,7 @@
  * weights, stops when nothing gets better, and can go on exactly where it was stopped. Knows no
  * operator, no loss and no file.
  */
-import type { Engine, EngineSession, HostTensor, SessionOptions } from '../engine/engine.js';
-import { float32Of, hostTensor } from '../engine/host-tensor.js';
-import { modelSource } from '../engine/model-source.js';
+import type { Engine, HostTensor } from '../engine/engine.js';
 import { PareError, throwIfAborted } from '../errors.js';
 import { type Progress, silent } from '../progress.js';
 import {
@@ -19,6 +17,7 @@ import {
 import { type GradualPruning, zeroLike } from './gradual.js';
 import { learningRateAt, type ScheduleOptions } from './schedule.js';
 import type { TrainingStep } from './step.js';
+import { type BatchFeeds, StepRunner } from './step-runner.js';
 import type { TrainingSamples } from './training-samples.js';
 
 export type Weights = Readonly<Record<string, HostTensor>>;
@@ -35,13 +34,15 @@ export interface LoopRequest {
   /** Epochs that are worse than the best one after which it stops. Default never. */
   readonly patience?: number | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
+  /** Whether many steps go into one call of the runtime, see StepRunner. Default false. */
+  readonly severalSteps?: boolean | undefined;
   readonly engine: Engine;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
-  /** Weights whose entries leave while it trains. */
-  readonly pruning?: GradualPruning | undefined;
   /** Called after every epoch. */
   readonly onEpoch?: ((row: EpochRow) => void) | undefined;
+  /** Weights whose entries leave while it trains. */
+  readonly pruning?: GradualPruning | undefined;
   /** Called when training begins again at a lower rate. */
   readonly onRestart?: ((restart: Restart) => void) | undefined;
 }
@@ -73,42 +74,33 @@ export interface LoopResult {
   readonly resumedAt: number;
 }
 
+/**
+ * @throws PareError `quality` when the loss is no number any more, `aborted` on the signal; the
+ *   last checkpoint stays then
+ */
+export async function runLoop(request: LoopRequest): Promise<LoopResult> {
+  const runner = await StepRunner.open(request.step, request.engine, request.severalSteps);
+  try {
+    return await new Loop(request, runner).run();
+  } finally {
+    await runner.release();
+  }
+}
+
 /** How often training begins again at a lower rate, and how much lower. */
 const restartLimit = 3;
 const restartFactor = 1 / 4;
 /** How much higher the loss of the first epoch is than that of the first step, to be worse. */
 const worseLoss = 1.5;
 
-/**
- * @throws PareError `quality` when the loss is no number any more, `aborted` on the signal; the
- *   last checkpoint stays then
- */
-export async function runLoop(request: LoopRequest): Promise<LoopResult> {
-  const { engine, step } = request;
-  const session = await engine.createSession(await modelSource(step.model), stepSession);
-  try {
-    return await new Loop(request, session).run();
-  } finally {
-    await session.release();
-  }
-}
-
-/**
- * How a step runs. Moments of weights whose gradient stays zero decay into numbers that are too
- * small for the processor's fast path, 20 times as slow there, and change nothing as zeros.
- */
-export const stepSession: SessionOptions = Object.freeze({
-  optimization: 'all',
-  memoryPattern: false,
-  config: Object.freeze({ 'session.set_denormal_as_zero': '1' }),
-});
+/** One call of the runtime takes about this long: it can be neither seen into nor stopped. */
+const callMs = 500;
+const mostAtOnce = 32;
 
 class Loop {
   readonly #request: LoopRequest;
-  readonly #session: EngineSession;
-  readonly #fetches: readonly string[];
-  #state: Record<string, HostTensor>;
-  #step = 0;
+  readonly #runner: StepRunner;
+  #stepMs = Number.POSITIVE_INFINITY;
   #lossSum = 0;
   #startLoss: number | null = null;
   #restarts: Restart[] = [];
@@ -117,11 +109,13 @@ class Loop {
   #startScore: number | null = null;
   #best: BestWeights | undefined;
 
-  constructor(request: LoopRequest, session: EngineSession) {
+  constructor(request: LoopRequest, runner: StepRunner) {
     this.#request = request;
-    this.#session = session;
-    this.#state = Object.fromEntries(request.step.state);
-    this.#fetches = [request.step.loss, ...request.step.next.values()];
+    this.#runner = runner;
+  }
+
+  get #step(): number {
+    return this.#runner.steps;
   }
 
   async run(): Promise<LoopResult> {
@@ -176,24 +170,39 @@ class Loop {
     const { samples, checkpoint, signal } = this.#request;
     const schedule = { ...this.#request.schedule, learningRate: this.#highestRate };
     const first = this.#step - epoch * samples.stepsPerEpoch;
+    const end = (epoch + 1) * samples.stepsPerEpoch;
     const start = performance.now();
     const seconds = () => this.#secondsBefore + (performance.now() - start) / 1000;
+    const every = checkpoint?.everySteps ?? Number.POSITIVE_INFINITY;
+    const batches = samples.epoch(epoch, first);
     let learningRate = 0;
-    for await (const batch of samples.epoch(epoch, first)) {
-      throwIfAborted(signal);
-      this.#prune();
-      learningRate = learningRateAt(this.#step, steps, schedule);
-      const loss = await this.#train(batch, learningRate);
-      if (!Number.isFinite(loss)) return undefined;
-      this.#startLoss ??= loss;
-      this.#lossSum += loss;
-      this.#step++;
-      const inEpoch = this.#step - epoch * samples.stepsPerEpoch;
-      tell(`loss ${(this.#lossSum / inEpoch).toPrecision(4)}`);
-      const isLast = inEpoch === samples.stepsPerEpoch;
-      if (checkpoint && !isLast && this.#step % checkpoint.everySteps === 0) {
-        await this.#save(seconds());
+    try {
+      let group = await this.#gather(batches, this.#stepsAtOnce(this.#step, end, every));
+      while (group.length > 0) {
+        throwIfAborted(signal);
+        const count = group.length / this.#request.step.accumulate;
+        const rates = Array.from({ length: count }, (_, at) =>
+          learningRateAt(this.#step + at, steps, schedule),
+        );
+        learningRate = rates.at(-1)!;
+        this.#prune();
+        const begin = performance.now();
+        const running = this.#train(group, rates);
+        // The next samples are prepared here while the runtime computes in its own thread.
+        const following = this.#step + count;
+        const [isNumber, next] = await Promise.all([
+          running,
+          this.#gather(batches, this.#stepsAtOnce(following, end, every)),
+        ]);
+        if (!isNumber) return undefined;
+        this.#stepMs = (performance.now() - begin) / count;
+        group = next;
+        const inEpoch = this.#step - epoch * samples.stepsPerEpoch;
+        tell(`loss ${(this.#lossSum / inEpoch).toPrecision(4)}`);
+        if (checkpoint && this.#step < end && this.#step % every === 0) await this.#save(seconds());
       }
+    } finally {
+      await batches.return();
     }
     const loss = this.#lossSum / samples.stepsPerEpoch;
     const row = { epoch: epoch + 1, loss, learningRate, seconds: seconds() };
@@ -202,33 +211,46 @@ class Loop {
     return row;
   }
 
-  /** One step; returns its loss. */
-  async #train(batch: TrainingBatch, learningRate: number): Promise<number> {
+  /** As many as take about half a second, up to the next checkpoint, pruning or end of an epoch. */
+  #stepsAtOnce(from: number, end: number, every: number): number {
+    const due = this.#request.pruning?.nextDue(from) ?? Number.POSITIVE_INFINITY;
+    const left = Math.min(end - from, every - (from % every), due - from);
+    if (!this.#request.severalSteps) return Math.min(left, 1);
+    return Math.min(left, mostAtOnce, Math.max(1, Math.floor(callMs / this.#stepMs)));
+  }
+
+  /** What the next steps are fed with. */
+  async #gather(batches: AsyncGenerator<TrainingBatch>, steps: number): Promise<BatchFeeds[]> {
     const { step, targetsOf } = this.#request;
-    const outputs = await this.#session.run(
-      {
-        ...batch.feeds,
-        ...(await targetsOf(batch)),
-        ...this.#state,
-        [step.learningRate]: scalar(learningRate),
-        [step.step]: scalar(this.#step + 1),
-      },
-      this.#fetches,
-    );
-    const loss = float32Of(outputs[step.loss]!)[0]!;
-    for (const [input, output] of step.next) this.#state[input] = outputs[output]!;
-    return loss;
+    const group: BatchFeeds[] = [];
+    while (group.length < steps * step.accumulate) {
+      const { done, value } = await batches.next();
+      if (done) break;
+      group.push({ ...value.feeds, ...(await targetsOf(value)) });
+    }
+    return group;
+  }
+
+  /** One step per rate; false when a loss is no number. */
+  async #train(group: readonly BatchFeeds[], rates: readonly number[]): Promise<boolean> {
+    const losses = await this.#runner.run(group, rates);
+    for (const loss of losses) {
+      if (!Number.isFinite(loss)) return false;
+      this.#startLoss ??= loss;
+      this.#lossSum += loss;
+    }
+    return true;
   }
 
   /** What leaves before this step, and what belongs to it: moments and means. */
   #prune(): void {
     const { pruning, step } = this.#request;
     if (!pruning?.isDue(this.#step)) return;
-    for (const [name, weight] of pruning.leave(this.#step, this.#state)) {
-      for (const input of step.own.get(name)!) {
-        this.#state[input] = zeroLike(this.#state[input]!, weight);
-      }
+    const state = { ...this.#runner.state };
+    for (const [name, weight] of pruning.leave(this.#step, state)) {
+      for (const input of step.own.get(name)!) state[input] = zeroLike(state[input]!, weight);
     }
+    this.#runner.state = state;
   }
 
   get #highestRate(): number {
@@ -247,8 +269,8 @@ class Loop {
     if (this.#restarts.length === restartLimit) return false;
     const from = this.#highestRate;
     this.#restarts.push({ from, to: from * restartFactor, startLoss: this.#startLoss, loss });
-    this.#state = Object.fromEntries(this.#request.step.state);
-    this.#step = 0;
+    this.#runner.state = Object.fromEntries(this.#request.step.state);
+    this.#runner.steps = 0;
     this.#lossSum = 0;
     this.#secondsBefore = 0;
     this.#history = [];
@@ -270,7 +292,7 @@ class Loop {
   #weights(): Weights {
     const { results } = this.#request.step;
     return Object.fromEntries(
-      Array.from(results, ([weight, input]) => [weight, this.#state[input]!]),
+      Array.from(results, ([weight, input]) => [weight, this.#runner.state[input]!]),
     );
   }
 
@@ -296,7 +318,7 @@ class Loop {
         seconds,
         history: this.#history,
         startScore: this.#startScore,
-        state: this.#state,
+        state: this.#runner.state,
         best: this.#best,
       }),
     );
@@ -315,19 +337,15 @@ class Loop {
         { hint: 'remove the checkpoint to begin anew, or repeat the call that wrote it' },
       );
     }
-    this.#step = found.step;
+    this.#runner.steps = found.step;
     this.#lossSum = found.lossSum;
     this.#startLoss = found.startLoss;
     this.#restarts = [...found.restarts];
     this.#secondsBefore = found.seconds;
     this.#history = [...found.history];
     this.#startScore = found.startScore;
-    this.#state = { ...found.state };
+    this.#runner.state = found.state;
     this.#best = found.best;
     return found.step;
   }
-}
-
-function scalar(value: number): HostTensor {
-  return hostTensor('float', [], Float32Array.of(value));
 }

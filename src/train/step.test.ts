@@ -7,6 +7,7 @@ import { createNodeEngine } from '../engine/node.js';
 import { parseModel } from '../graph/parse.js';
 import { optimizerOptions } from './optimizers/index.js';
 import { buildStep, type StepOptions } from './step.js';
+import { StepRunner } from './step-runner.js';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -65,12 +66,12 @@ async function stepOnce(options: Options, feeds: Record<string, HostTensor>) {
   };
 }
 
-function samples(count: number): Record<string, HostTensor> {
+function samples(count: number, seed = 5): Record<string, HostTensor> {
   const ports = [
     { name: 'x', dataType: 'float', dims: [count, 4, 6, 6] },
     { name: 'target', dataType: 'float', dims: [count, 3] },
   ] as const;
-  return randomFeeds(ports, { seed: 5 });
+  return randomFeeds(ports, { seed });
 }
 
 function expectClose(actual: Record<string, Float32Array>, wanted: Record<string, Float32Array>) {
@@ -95,3 +96,82 @@ test('a step for one batch size takes products for small depthwise maps, with th
   const frozen = await stepOnce({ batchSize: 16, freeze: ['op:Conv'] }, feeds);
   expect(Object.keys(frozen.weights)).toEqual(['v']);
 });
+
+test.each([
+  ['sgd', 1e-6],
+  ['adam', 1e-5],
+])('%s: accumulated batches make the step of one large batch', async (name, tolerance) => {
+  const optimizer = optimizerOptions.parse({ optimizer: name });
+  const build = (more: object) =>
+    buildStep(
+      parseModel(text),
+      {
+        losses: [{ loss: 'mse', output: 'y', target: 'target' }],
+        clipNorm: 0.01,
+        optimizer,
+        ...more,
+      },
+      engine,
+    );
+  const feeds = samples(48);
+  const parts = [0, 1, 2].map((part) =>
+    Object.fromEntries(
+      Object.entries(feeds).map(([key, { dims, data }]) => {
+        const size = data.length / 3;
+        const rows = (data as Float32Array).slice(part * size, (part + 1) * size);
+        return [key, hostTensor('float', [16, ...dims.slice(1)], rows)];
+      }),
+    ),
+  );
+  const whole = await StepRunner.open(await build({ batchSize: 48 }), engine);
+  const split = await StepRunner.open(await build({ batchSize: 16, accumulate: 3 }), engine);
+  for (let step = 0; step < 2; step++) {
+    const [expected] = await whole.run([feeds], [0.1]);
+    const [found] = await split.run(parts, [0.1]);
+    expect(Math.abs(found! / expected! - 1)).toBeLessThan(1e-6);
+  }
+  for (const [key, { data }] of Object.entries(whole.state)) {
+    const wanted = data as Float32Array;
+    const found = split.state[key]!.data as Float32Array;
+    const most = wanted.reduce((largest, number) => Math.max(largest, Math.abs(number)), 0);
+    for (const [at, number] of wanted.entries()) {
+      expect(Math.abs(found[at]! - number), `${key}[${at}]`).toBeLessThan(tolerance * most);
+    }
+  }
+  await whole.release();
+  await split.release();
+});
+
+test.each([1, 2])(
+  'several steps in one call, of %s batches each, are those of several calls',
+  async (batches) => {
+    const build = () =>
+      buildStep(
+        parseModel(text),
+        {
+          losses: [{ loss: 'mse', output: 'y', target: 'target' }],
+          optimizer: optimizerOptions.parse({ optimizer: 'adam' }),
+          averaging: 0.5,
+          batchSize: 16,
+          accumulate: batches,
+        },
+        engine,
+      );
+    const groups = [1, 2, 3].map((seed) =>
+      Array.from({ length: batches }, (_, at) => samples(16, seed + 10 * at)),
+    );
+    const rates = [0.1, 0.05, 0.02];
+    const one = await StepRunner.open(await build(), engine);
+    const many = await StepRunner.open(await build(), engine, true);
+    const losses: number[] = [];
+    for (const [at, group] of groups.entries())
+      losses.push(...(await one.run(group, [rates[at]!])));
+    const first = await many.run(groups[0]!, rates.slice(0, 1));
+    const rest = await many.run(groups.slice(1).flat(), rates.slice(1));
+    expect([...first, ...rest]).toEqual(losses);
+    expect(many.steps).toBe(3);
+    expect(many.state).toEqual(one.state);
+    await one.release();
+    await many.release();
+  },
+);

@@ -11,7 +11,7 @@ import { Emitter } from '../graph/emitter.js';
 import type { Model } from '../graph/model.js';
 import type { Value } from '../graph/value.js';
 import { tensorType } from '../graph/value-type.js';
-import type { Tensor } from '../onnx/tensor.js';
+import { accumulate } from './accumulate.js';
 import { appendLoss, type LossTerm } from './append-loss.js';
 import { differentiate } from './differentiate.js';
 import { fixBatch, useProducts } from './fix-shapes.js';
@@ -35,6 +35,8 @@ export interface StepOptions {
   readonly batchNormalization?: 'frozen' | 'training' | undefined;
   /** Samples of every batch: a step for this number only is faster. Default any number. */
   readonly batchSize?: number | undefined;
+  /** Batches whose gradients make one step. Default 1. */
+  readonly accumulate?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,6 +55,10 @@ export interface TrainingStep {
   readonly results: ReadonlyMap<string, string>;
   /** By weight: the inputs of `state` that have its shape and belong to it, itself among them. */
   readonly own: ReadonlyMap<string, readonly string[]>;
+  /** Batches in one step; above 1 the data inputs have a first axis more that counts them. */
+  readonly accumulate: number;
+  /** What is computed for each batch: the model itself, or what it repeats. */
+  readonly inner: Model;
   /** Parameters that do not change, with the reason. */
   readonly frozen: readonly { readonly name: string; readonly reason: string }[];
 }
@@ -68,24 +74,88 @@ export async function buildStep(
   engine: Engine,
 ): Promise<TrainingStep> {
   const copy = cloneModel(model);
-  const { graph } = copy;
   if (options.batchSize) await fixBatch(copy, options.batchSize, engine, options.signal);
   // By the nodes that the model came with, before any is written in another way.
   const found = trainableWeights(copy, options.freeze);
   if (options.batchSize) useProducts(copy);
-  const loss = appendLoss(copy, options.losses);
+  const lossValue = appendLoss(copy, options.losses);
   const frozen = found.frozen.map(({ value: { name }, reason }) => ({ name, reason }));
   const wanted = found.weights.map(({ name }) => name);
+  const batchInputs = copy.graph.inputs.filter(({ initializer }) => !initializer);
   const { gradients, stateUpdates } = await differentiate(
     copy,
     {
-      loss: loss.name,
+      loss: lossValue.name,
       wanted,
       batchNormalization: options.batchNormalization ?? 'frozen',
       signal: options.signal,
     },
     { engine },
   );
+  const trained: Trained[] = [];
+  for (const name of wanted) {
+    const gradient = gradients.get(name);
+    if (!gradient) {
+      frozen.push({ name, reason: 'the loss does not depend on it, or not smoothly' });
+      continue;
+    }
+    trained.push({ name, gradient, content: await takeContent(copy.graph.value(name)) });
+  }
+  if (trained.length === 0) {
+    throw new PareError('unsupported', 'train: the loss depends on no weight', {
+      hint: `"${frozen[0]?.name}": ${frozen[0]?.reason}`,
+    });
+  }
+  const statistics: Statistic[] = [];
+  for (const { before, after } of stateUpdates) {
+    statistics.push({ name: before.name, after, content: await takeContent(before) });
+  }
+  const batches = options.accumulate ?? 1;
+  const parts = { model: copy, loss: lossValue, trained, statistics };
+  if (batches === 1) return { ...update(parts, options), accumulate: 1, inner: copy, frozen };
+  copy.graph.outputs.splice(0, copy.graph.outputs.length, lossValue);
+  const inner = cloneModel(copy);
+  const sums = accumulate(copy, {
+    batchInputs,
+    loss: lossValue,
+    gradients: trained.map(({ gradient, content: { dims } }) => ({ gradient, dims })),
+    updates: stateUpdates,
+    count: batches,
+  });
+  const summed = {
+    model: sums.model,
+    loss: sums.loss,
+    trained: trained.map((each, at) => ({ ...each, gradient: sums.gradients[at]! })),
+    statistics: statistics.map((each, at) => ({ ...each, after: sums.updates[at]! })),
+  };
+  return { ...update(summed, options), accumulate: batches, inner, frozen };
+}
+
+interface Trained {
+  readonly name: string;
+  readonly gradient: Value;
+  readonly content: HostTensor;
+}
+
+interface Statistic {
+  readonly name: string;
+  readonly after: Value;
+  readonly content: HostTensor;
+}
+
+interface Differentiated {
+  readonly model: Model;
+  readonly loss: Value;
+  readonly trained: readonly Trained[];
+  readonly statistics: readonly Statistic[];
+}
+
+/** Appends what makes new weights of gradients; weights are inputs by now. */
+function update(
+  { model, loss, trained, statistics }: Differentiated,
+  options: StepOptions,
+): Omit<TrainingStep, 'accumulate' | 'inner' | 'frozen'> {
+  const { graph } = model;
   const state = new Map<string, HostTensor>();
   const next = new Map<string, string>();
   const results = new Map<string, string>();
@@ -101,48 +171,19 @@ export async function buildStep(
     next.set(input.name, own.name);
     outputs.push(own);
   };
-  const trained: { weight: Value; gradient: Value; content: HostTensor }[] = [];
-  for (const name of wanted) {
-    const gradient = gradients.get(name);
-    const weight = graph.value(name);
-    if (!gradient) {
-      frozen.push({ name, reason: 'the loss does not depend on it, or not smoothly' });
-      continue;
-    }
-    const content = await contentOf(weight.initializer!);
-    trained.push({
-      weight,
-      gradient: options.sparse?.has(name)
-        ? e.mul(gradient, nonzero(e, weight))
-        : options.masked?.has(name)
-          ? masked(e, gradient, content)
-          : gradient,
-      content,
-    });
-  }
-  if (trained.length === 0) {
-    throw new PareError('unsupported', 'train: the loss depends on no weight', {
-      hint: `"${frozen[0]?.name}": ${frozen[0]?.reason}`,
-    });
-  }
-  const shrink = options.clipNorm
-    ? clipFactor(
-        e,
-        trained.map(({ gradient }) => gradient),
-        options.clipNorm,
-      )
-    : undefined;
+  const gradients = trained.map(({ name, gradient, content }) => {
+    if (options.sparse?.has(name)) return e.mul(gradient, nonzero(e, graph.value(name)));
+    return options.masked?.has(name) ? masked(e, gradient, content) : gradient;
+  });
+  const shrink = options.clipNorm ? clipFactor(e, gradients, options.clipNorm) : undefined;
   const optimizer = optimizerNamed(options.optimizer.optimizer);
   const slots = optimizer.slots(options.optimizer);
-  for (const { weight, gradient, content } of trained) {
+  for (const [index, { name, content }] of trained.entries()) {
+    const weight = graph.value(name);
+    const gradient = gradients[index]!;
     const type = tensorType('float', content.dims);
-    weight.initializer = undefined;
-    weight.type = type;
-    graph.inputs.push(weight);
-    const own = slots.map(
-      (slot) => [slot, graph.addInput(`${slot}/${weight.name}`, type)] as const,
-    );
-    const update = optimizer.update({
+    const own = slots.map((slot) => [slot, graph.addInput(`${slot}/${name}`, type)] as const);
+    const updated = optimizer.update({
       emitter: e,
       weight,
       gradient: shrink ? e.mul(gradient, shrink) : gradient,
@@ -153,29 +194,25 @@ export async function buildStep(
       magnitude: magnitudeOf(content),
       options: options.optimizer,
     });
-    carry(weight, update.weight, content);
-    for (const [slot, input] of own) carry(input, update.state[slot]!, zerosLike(content));
-    results.set(weight.name, weight.name);
-    ownInputs.set(weight.name, [weight.name, ...own.map(([, input]) => input.name)]);
+    carry(weight, updated.weight, content);
+    for (const [slot, input] of own) carry(input, updated.state[slot]!, zerosLike(content));
+    results.set(name, name);
+    ownInputs.set(name, [name, ...own.map(([, input]) => input.name)]);
     if (options.averaging) {
-      const mean = graph.addInput(`average/${weight.name}`, type);
+      const mean = graph.addInput(`average/${name}`, type);
       const kept = e.mul(mean, options.averaging);
-      carry(mean, e.add(kept, e.mul(update.weight, 1 - options.averaging)), content);
-      results.set(weight.name, mean.name);
-      ownInputs.get(weight.name)!.push(mean.name);
+      carry(mean, e.add(kept, e.mul(updated.weight, 1 - options.averaging)), content);
+      results.set(name, mean.name);
+      ownInputs.get(name)!.push(mean.name);
     }
   }
-  for (const { before: statistic, after: updated } of stateUpdates) {
-    const content = await contentOf(statistic.initializer!);
-    statistic.initializer = undefined;
-    statistic.type = tensorType('float', content.dims);
-    graph.inputs.push(statistic);
-    carry(statistic, updated, content);
-    results.set(statistic.name, statistic.name);
+  for (const { name, after, content } of statistics) {
+    carry(graph.value(name), after, content);
+    results.set(name, name);
   }
   graph.outputs.splice(0, graph.outputs.length, ...outputs);
   return {
-    model: copy,
+    model,
     state,
     next,
     learningRate: learningRate.name,
@@ -183,7 +220,6 @@ export async function buildStep(
     loss: loss.name,
     results,
     own: ownInputs,
-    frozen,
   };
 }
 
@@ -225,8 +261,14 @@ function clipFactor(e: Emitter, gradients: readonly Value[], limit: number): Val
   return e.op('Min', [e.div(e.scalar(limit), e.add(norm, 1e-12)), e.scalar(1)]);
 }
 
-async function contentOf(tensor: Tensor): Promise<HostTensor> {
-  return hostTensor('float', tensor.dims, await tensor.floats());
+/** Makes an input of a constant; its numbers are what the input is given first. */
+async function takeContent(value: Value): Promise<HostTensor> {
+  const { dims } = value.initializer!;
+  const content = hostTensor('float', dims, await value.initializer!.floats());
+  value.initializer = undefined;
+  value.type = tensorType('float', dims);
+  value.graph.inputs.push(value);
+  return content;
 }
 
 function zerosLike({ dims, data }: HostTensor): HostTensor {

@@ -12,6 +12,8 @@ import { type AugmentOptions, augmentImage, changesNothing, sampleSeed } from '.
 
 export interface TrainingSamplesOptions {
   readonly batchSize: number;
+  /** Batches that one step takes. Default 1. */
+  readonly accumulate?: number;
   readonly seed: number;
   readonly augment: AugmentOptions;
 }
@@ -20,7 +22,7 @@ export interface TrainingSamplesOptions {
 const keptBytes = 1e9;
 
 export class TrainingSamples {
-  /** Steps of one epoch: whole batches only, since a short one would weigh its samples more. */
+  /** Steps of one epoch: whole batches and steps only, since a short one would weigh its samples more. */
   readonly stepsPerEpoch: number;
   readonly #dataset: Dataset;
   readonly #indices: Uint32Array;
@@ -38,11 +40,13 @@ export class TrainingSamples {
     ports: readonly PortInfo[],
     options: TrainingSamplesOptions,
   ) {
-    const { batchSize } = options;
-    if (indices.length < batchSize) {
+    const { batchSize, accumulate = 1 } = options;
+    const wanted = batchSize * accumulate;
+    if (indices.length < wanted) {
+      const several = accumulate > 1 ? ` of ${accumulate} batches` : '';
       throw new PareError(
         'invalid-data',
-        `train: ${indices.length} samples are fewer than one batch of ${batchSize}`,
+        `train: ${indices.length} samples are fewer than one ${several ? 'step' : 'batch'}${several} of ${batchSize}`,
         { file: dataset.name, hint: 'lower --batch-size, or bring more samples' },
       );
     }
@@ -50,15 +54,22 @@ export class TrainingSamples {
     this.#indices = indices;
     this.#ports = ports;
     this.#options = options;
-    this.stepsPerEpoch = Math.floor(indices.length / batchSize);
+    this.stepsPerEpoch = Math.floor(indices.length / wanted);
+  }
+
+  /** All samples once, in the order of the data and as they are. */
+  inOrder(): AsyncGenerator<Batch, void, undefined> {
+    const indices = this.#indices.slice().sort();
+    return batches(this.#dataset, this.#ports, { batchSize: this.#options.batchSize, indices });
   }
 
   /** Batches of an epoch, from the step `first` of it on. */
   async *epoch(epoch: number, first = 0): AsyncGenerator<Batch, void, undefined> {
-    const { batchSize, seed, augment } = this.#options;
+    const { batchSize, accumulate = 1, seed, augment } = this.#options;
+    const perStep = batchSize * accumulate;
     const order = permutation(this.#indices.length, sampleSeed(seed, epoch, -1));
     const wanted = order
-      .subarray(first * batchSize, this.stepsPerEpoch * batchSize)
+      .subarray(first * perStep, this.stepsPerEpoch * perStep)
       .map((at) => this.#indices[at]!);
     const source = changesNothing(augment)
       ? this.#dataset

@@ -14,7 +14,8 @@ type Fields = typeof finetuneOptions.shape;
 /** What help says of the options of training; an option without a text does not compile. */
 const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   epochs: { description: 'how often every sample is seen' },
-  batchSize: { description: 'samples per step' },
+  batchSize: { description: 'samples at once' },
+  accumulate: { description: 'batches whose gradients make one step, with the memory of one' },
   loss: {
     description: 'what is made small; auto: distillation with a teacher, else cross-entropy',
     placeholder: 'NAME',

@@ -71,7 +71,8 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
   if (validate.length === 0) output.warn('no samples choose the epoch: the last one is taken');
   // A run that writes nothing leaves no checkpoint either.
   const store = dryRun ? undefined : await openCheckpoint(`${target}.checkpoint`, context);
-  const perEpoch = Math.floor(train.length / options.batchSize) * options.batchSize;
+  const perStep = options.batchSize * options.accumulate;
+  const perEpoch = Math.floor(train.length / perStep) * perStep;
   const rows = new EpochRows(perEpoch);
   const own = Object.fromEntries(trainingKeys.map((key) => [key, options[key]]));
   const result = await finetune({

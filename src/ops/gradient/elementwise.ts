@@ -21,11 +21,10 @@ function gate(condition: Derivative, inside: Factor = 1, outside: Factor = 0): O
       const factor = (part: Factor) => (typeof part === 'number' ? part : part(node));
       const dy = g.grad();
       const [high, low] = [factor(inside), factor(outside)];
-      return g.where(
-        condition(g, g.input(), g.output(), node),
-        g.mul(dy, high),
-        low === 0 ? 0 : g.mul(dy, low),
-      );
+      const isInside = condition(g, g.input(), g.output(), node);
+      // A product with 0 and 1 takes three quarters of the time of Where with a scalar.
+      if (low === 0) return g.mul(g.mul(dy, high), g.cast(isInside));
+      return g.where(isInside, g.mul(dy, high), g.mul(dy, low));
     },
   ]);
 }

@@ -69,6 +69,13 @@ function cutsOf(node: Node, rank: number): Cut[] | undefined {
   return cuts;
 }
 
+/**
+ * Up to this size a step along the last axis is undone by a product with a matrix of zeros and
+ * ones: single numbers with zeros in between are the slow case of Pad, 10.8 against 0.4 ms for
+ * 128 x 16 pictures of 32x16 that become 32x32.
+ */
+const widestSpread = 256;
+
 /** Puts a slice back to its place along one axis, zeros around it. */
 function undoCut(g: GradientEmitter, gradient: Value, cut: Cut, rank: number): Value {
   const { axis, dim, count } = cut;
@@ -80,6 +87,13 @@ function undoCut(g: GradientEmitter, gradient: Value, cut: Cut, rank: number): V
     step = -step;
   }
   let covered = count;
+  const isLast = axis === rank - 1;
+  if (step > 1 && count > 1 && isLast && dim <= widestSpread) {
+    const places = Array.from({ length: count }, (_, at) => start + at * step);
+    const numbers = new Array<number>(count * dim).fill(0);
+    for (const [at, place] of places.entries()) numbers[at * dim + place] = 1;
+    return g.op('MatMul', [value, g.constant(g.type, [count, dim], numbers)]);
+  }
   if (step > 1 && count > 1) {
     // step - 1 zeros behind each element, on an axis of their own that then joins.
     value = g.unsqueeze(value, [axis + 1]);

@@ -37,15 +37,20 @@ function stepLength({ emitter: e, learningRate, magnitude, options }: UpdateRequ
   return options.relative ? e.mul(learningRate, magnitude) : learningRate;
 }
 
-/** Both moments, corrected for their start at zero; the correction is two scalars per step. */
+/**
+ * Both moments, corrected for their start at zero. They are kept as sums, m / (1 - beta1) and
+ * v / (1 - beta2), and all that is one number per step goes into the rate and epsilon: 10 passes
+ * over the weights instead of 13.
+ */
 function moments(request: UpdateRequest, from: Value) {
   const { emitter: e, gradient, state, step, options } = request;
   const { beta1, beta2, epsilon } = options;
-  const mean = e.add(e.mul(state.mean!, beta1), e.mul(gradient, 1 - beta1));
-  const square = e.add(e.mul(state.square!, beta2), e.mul(e.square(gradient), 1 - beta2));
-  const open = (beta: number) => e.sub(e.scalar(1), e.op('Pow', [e.scalar(beta), step]));
-  const root = e.op('Sqrt', [e.div(square, open(beta2))]);
-  const direction = e.div(mean, e.add(root, epsilon));
-  const rate = e.div(stepLength(request), open(beta1));
+  const mean = e.add(e.mul(state.mean!, beta1), gradient);
+  const square = e.add(e.mul(state.square!, beta2), e.square(gradient));
+  const correction = (beta: number) =>
+    e.div(e.scalar(1 - beta), e.sub(e.scalar(1), e.op('Pow', [e.scalar(beta), step])));
+  const root = e.op('Sqrt', [correction(beta2)]);
+  const rate = e.div(e.mul(stepLength(request), correction(beta1)), root);
+  const direction = e.div(mean, e.add(e.op('Sqrt', [square]), e.div(e.scalar(epsilon), root)));
   return { weight: e.sub(from, e.mul(direction, rate)), state: { mean, square } };
 }
