@@ -50,7 +50,7 @@ export const finetuneOptions = z.object({
   batchNormalization: z._default(z.enum(['frozen', 'training']), 'frozen'),
   /** Quantized students: factor on the learning rate for scales, whose steps are shares; 0 keeps them. */
   scaleRate: z._default(z.number().check(z.gte(0)), 1),
-  /** Epochs without a better validation score after which it stops. */
+  /** Epochs with a lower validation score than the best after which it stops. */
   patience: z.optional(z.int().check(z.positive())),
 });
 

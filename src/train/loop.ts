@@ -32,7 +32,7 @@ export interface LoopRequest {
   readonly schedule: ScheduleOptions;
   /** Higher is better; undefined where nothing can be validated, and the last weights win. */
   readonly validate?: ((weights: Weights) => Promise<number>) | undefined;
-  /** Epochs without a better score after which it stops. Default never. */
+  /** Epochs that are worse than the best one after which it stops. Default never. */
   readonly patience?: number | undefined;
   /** The error for weights that are no numbers any more, after a step with these feeds. */
   readonly explain?:
@@ -44,10 +44,10 @@ export interface LoopRequest {
   readonly engine: Engine;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress | undefined;
-  /** Weights whose entries leave while it trains. */
-  readonly pruning?: GradualPruning | undefined;
   /** Called after every epoch. */
   readonly onEpoch?: ((row: EpochRow) => void) | undefined;
+  /** Weights whose entries leave while it trains. */
+  readonly pruning?: GradualPruning | undefined;
   /** Called when training begins again at a lower rate. */
   readonly onRestart?: ((restart: Restart) => void) | undefined;
 }
@@ -79,12 +79,6 @@ export interface LoopResult {
   readonly resumedAt: number;
 }
 
-/** How often training begins again at a lower rate, and how much lower. */
-const restartLimit = 3;
-const restartFactor = 1 / 4;
-/** How much higher the loss of the first epoch is than that of the first step, to be worse. */
-const worseLoss = 1.5;
-
 /**
  * @throws PareError `quality` when the loss is no number any more, `aborted` on the signal; the
  *   last checkpoint stays then
@@ -97,6 +91,12 @@ export async function runLoop(request: LoopRequest): Promise<LoopResult> {
     await runner.release();
   }
 }
+
+/** How often training begins again at a lower rate, and how much lower. */
+const restartLimit = 3;
+const restartFactor = 1 / 4;
+/** How much higher the loss of the first epoch is than that of the first step, to be worse. */
+const worseLoss = 1.5;
 
 /** One call of the runtime takes about this long: it can be neither seen into nor stopped. */
 const callMs = 500;
@@ -191,6 +191,7 @@ class Loop {
           learningRateAt(this.#step + at, steps, schedule),
         );
         learningRate = rates.at(-1)!;
+        this.#prune();
         const begin = performance.now();
         const running = this.#train(group, rates);
         // The next samples are prepared here while the runtime computes in its own thread.
@@ -325,7 +326,9 @@ class Loop {
   #keepIfBetter(epoch: number, score: number): void {
     // What has not lost all its entries yet is no result.
     if (this.#step <= (this.#request.pruning?.lastStep ?? -1)) return;
-    if (this.#best && !(score > this.#best.score)) return;
+    // Of equal scores the later one has seen more; but what training does not make better stays.
+    const best = this.#best;
+    if (best && (best.epoch === 0 ? score <= best.score : score < best.score)) return;
     this.#best = { epoch, score, weights: this.#weights() };
   }
 

@@ -82,7 +82,7 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   scaleRate: {
     description: 'quantized students: factor on the rate for scales; 0 keeps them',
   },
-  patience: { description: 'stop after so many epochs without a better score' },
+  patience: { description: 'stop after so many epochs that are worse than the best' },
 };
 
 /** Options of finetune; `lr` stands for `learningRate`. */

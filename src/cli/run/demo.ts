@@ -1,35 +1,54 @@
 /**
- * What pare demo does: optimize and verify in a temporary folder, which is deleted at the end.
+ * What pare demo does: trains a digit classifier from random weights, then optimizes and verifies
+ * it, in a temporary folder which is deleted at the end. Samples that evaluate never train: the
+ * classifier learns from those that optimize trains on as well.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod/mini';
+import { modelSource } from '../../engine/model-source.js';
+import type { Model } from '../../graph/model.js';
+import { openData, saveModel } from '../../node.js';
+import { chooseSamples } from '../../optimize/measuring.js';
+import { formatInteger } from '../../report/format.js';
+import { finetune } from '../../train/finetune.js';
 import type { CommandContext } from '../command.js';
 import { optimizeOptions } from '../commands/optimize.js';
+import { digitClassifier } from '../digit-classifier.js';
 import { ExitCode } from '../exit-codes.js';
+import { portsOf, usingEngine } from '../open.js';
 import { run as optimize } from './optimize.js';
 import { run as verify } from './verify.js';
 
-const asset = (name: string) => fileURLToPath(new URL(`../../../assets/${name}`, import.meta.url));
+const digits = fileURLToPath(new URL('../../../assets/digits.npz', import.meta.url));
 
-export async function run(context: CommandContext<object, object>): Promise<ExitCode> {
+type Context = CommandContext<object, object>;
+
+export async function run(context: Context): Promise<ExitCode> {
   const folder = await mkdtemp(join(tmpdir(), 'pare-demo-'));
+  const original = join(folder, 'digits.onnx');
   const out = join(folder, 'digits.opt.onnx');
   const { output, globals } = context;
   try {
+    await saveModel(await train(context), original);
     const options = z.parse(optimizeOptions, {
-      data: asset('digits.npz'),
+      data: digits,
       preprocess: 'unit',
-      maxDrop: 0.5,
+      maxDrop: 1,
+      prune: 0.5,
+      finetune: true,
+      epochs: 8,
       output: out,
     });
-    output.human('pare optimize digits.onnx --data digits.npz --max-drop 0.5\n');
+    output.human(
+      '\npare optimize digits.onnx --data digits.npz --max-drop 1 --prune 50% --finetune --epochs 8\n',
+    );
     const code = await optimize(
       {
         ...context,
-        args: { model: asset('digits.onnx') },
+        args: { model: original },
         options,
         globals: { ...globals, dryRun: false },
       },
@@ -43,4 +62,42 @@ export async function run(context: CommandContext<object, object>): Promise<Exit
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** From random weights, by the labels alone. */
+function train({ globals, signal, progress, output }: Context): Promise<Model> {
+  const { seed } = globals;
+  const student = digitClassifier(seed);
+  return usingEngine('node', globals, async (engine) => {
+    const ports = await portsOf(engine, { name: 'digits', source: await modelSource(student) });
+    const dataset = await openData(digits, { ports, preprocess: 'unit' });
+    try {
+      const samples = chooseSamples(dataset, undefined, seed, true);
+      output.human(
+        `A network with random weights learns ${formatInteger(samples.train.length)} digits:\n`,
+      );
+      const { model, samplesPerSecond } = await finetune({
+        student,
+        dataset,
+        train: samples.train,
+        validate: samples.search,
+        options: { epochs: 15, learningRate: 0.03, shift: 2 },
+        engine,
+        seed,
+        signal,
+        progress,
+        onEpoch: ({ epoch, loss, score }) => {
+          if (epoch % 5 > 0) return;
+          const percent = (100 * score!).toFixed(0);
+          output.human(
+            `epoch ${String(epoch).padStart(2)}: loss ${loss.toFixed(3)}, ${percent} % of ${samples.search.length} others`,
+          );
+        },
+      });
+      output.human(`${formatInteger(Math.round(samplesPerSecond))} digits per second.`);
+      return model;
+    } finally {
+      await dataset.close?.();
+    }
+  });
 }
