@@ -185,7 +185,6 @@ class Loop {
       let group = await this.#gather(batches, this.#stepsAtOnce(this.#step, end, every));
       while (group.length > 0) {
         throwIfAborted(signal);
-        this.#prune();
         const count = group.length / this.#request.step.accumulate;
         const rates = Array.from({ length: count }, (_, at) =>
           learningRateAt(this.#step + at, steps, schedule),

@@ -62,6 +62,36 @@ test.runIf(process.platform !== 'win32')(
   60_000,
 );
 
+test('--qat writes the file of the static scheme with numbers that were trained', async () => {
+  const format = ['--weights', 'int4', '--activations', 'int8'];
+  const flags = [...data, '--epochs', '1', '--qat', ...format, '-o', 'digits.qat.onnx', '--json'];
+  const result = await pare(
+    ['finetune', 'digits.onnx', '--teacher', 'digits.onnx', ...flags],
+    folder.path,
+  );
+  expect(result.stderr).toContain('weights learned in integers, all of them from their floats on');
+  expect(result.stderr).toContain('the file computes what was trained bit for bit');
+  const { training, evaluations } = documentOf(result);
+  expect(training.quantization.agreement.asWritten.outputs[0].agreement.exact).toBe(true);
+  expect(evaluations.map(({ model }: { model: string }) => model)).toEqual([
+    'original',
+    'student',
+    'result',
+  ]);
+  // A quantized student needs no flag, and takes none.
+  const again = (...more: string[]) =>
+    pare(['finetune', 'digits.qat.onnx', ...data, ...more], folder.path);
+  const [trained, refused] = await Promise.all([
+    again('--epochs', '1', '-o', 'again.onnx'),
+    again('--qat', '--weights', 'int8'),
+  ]);
+  expect(`${trained!.stdout}${trained!.stderr}`).toContain('weights learned in integers');
+  expect([refused!.code, refused!.stderr]).toEqual([
+    2,
+    expect.stringContaining('quantized already'),
+  ]);
+}, 120_000);
+
 test('what cannot be learned from is refused before anything runs', async () => {
   const finetune = (...flags: string[]) => pare(['finetune', 'cut.onnx', ...flags], folder.path);
   const [blind, none, zero, frozen] = await Promise.all([

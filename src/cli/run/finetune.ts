@@ -227,8 +227,8 @@ function agreementText({ weights, originals, agreement }: QuantizationResult): s
       ? 'bit for bit'
       : `with an SNR of ${worst?.snrDb?.toFixed(1) ?? '-'} dB${changed}`;
   };
-  const from = originals === weights ? 'their floats' : `${originals} of them from their floats`;
-  return `${formatInteger(weights)} weights learned in integers, starting from ${from}. On ${formatInteger(asRun.samples)} samples the file computes what was trained ${text(asWritten)}; in the runtime's integer kernels, ${text(asRun)}.`;
+  const from = originals === weights ? 'all' : formatInteger(originals);
+  return `${formatInteger(weights)} weights learned in integers, ${from} of them from their floats on. On ${formatInteger(asRun.samples)} samples the file computes what was trained ${text(asWritten)}; with the optimizations of the runtime, ${text(asRun)}.`;
 }
 
 async function evaluateAll(
