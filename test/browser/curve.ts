@@ -52,7 +52,7 @@ export async function trainingCurve(engine: Engine, assets: Assets): Promise<num
     validate: new Uint32Array(),
     engine,
     seed: 5,
-    options: { epochs: steps, batchSize: 64, shift: 1, learningRate: 0.003 },
+    options: { epochs: steps, batchSize: 64, shift: 1, learningRate: 0.02 },
   });
   return history.map(({ loss }) => loss);
 }

@@ -230,7 +230,7 @@ test('4-bit weights that were trained are better than those that were rounded', 
   const outliers = await withOutliers(float);
   const student = await quantized({ weights: 'int4', perChannel: false }, outliers);
   const before = await integersOf(student);
-  const options = { learningRate: 0.005 };
+  const options = { learningRate: 0.025 };
   const result = await finetune(request(student, { origin: outliers, options }));
   expect(result.bestScore).toBeGreaterThan(result.startScore! + 0.1);
   const { weights, originals, agreement } = result.quantization!;
@@ -242,7 +242,7 @@ test('4-bit weights that were trained are better than those that were rounded', 
 
 test('a run that was stopped goes on to the same bits', async () => {
   const student = await quantized({});
-  const options = { optimizer: 'sgd', learningRate: 0.01 } as const;
+  const options = { optimizer: 'sgd', learningRate: 0.05 } as const;
   const few = { options, train: range(0, 160), validate: range(320, 360) };
   const whole = await finetune(request(student, few));
   let bytes: Uint8Array | undefined;
