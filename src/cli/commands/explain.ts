@@ -3,7 +3,7 @@
  */
 import * as z from 'zod/mini';
 import { defineCommand } from '../command.js';
-import { dataFields } from '../fields.js';
+import { dataFields, reportField } from '../fields.js';
 
 const meta = (description: string, more: object = {}) => z.meta({ description, ...more });
 const count = (description: string, least = 1) =>
@@ -38,6 +38,7 @@ export const explainCommandOptions = z.object({
     z.boolean().check(meta('measure deletion curves: which score is true of this model')),
     true,
   ),
+  report: reportField,
   output: z.optional(
     z
       .string()

@@ -21,13 +21,14 @@ import {
   usingEngine,
   usingModels,
 } from '../open.js';
+import { reportTargets, writeReport } from '../report-file.js';
 
 type Context = CommandContext<z.output<typeof explainCommandOptions>, { readonly model: string }>;
 
 export async function run(context: Context): Promise<void> {
   const { args, options, globals, cwd, signal, progress, output } = context;
   requireData(options);
-  const { output: file, data, preprocess, labels, outputs, ...rest } = options;
+  const { output: file, report: _report, data, preprocess, labels, outputs, ...rest } = options;
   const settings = Object.fromEntries(
     Object.entries({ ...rest, outputs: outputs?.map(numberOf) }).filter(
       ([, value]) => value !== undefined,
@@ -39,7 +40,7 @@ export async function run(context: Context): Promise<void> {
       const target = file === undefined ? undefined : resolve(cwd, file);
       const inputs = inputFiles(files, { data, preprocess }, cwd);
       const write = { force: globals.force, inputs, signal };
-      if (target !== undefined) await checkTargets([target], write);
+      await checkTargets([...(target ? [target] : []), ...reportTargets(options, cwd)], write);
       const ports = await portsOf(engine, { name: 'model', source: await modelSource(model) });
       await usingData(options, ports, cwd, async (dataset) => {
         for (const note of dataset.notes ?? []) output.warn(note);
@@ -54,6 +55,17 @@ export async function run(context: Context): Promise<void> {
           await writeFilesAtomic([{ path: target, parts: [text] }], write);
           output.human(`Wrote ${target}.`);
         }
+        await writeReport(
+          context,
+          {
+            command: 'explain',
+            outcome: `Explained: ${explanation.layers.length} layers.`,
+            models: [{ name, file: args.model, model }],
+            engine,
+            known: { explanation },
+          },
+          write,
+        );
         output.json({ command: 'explain', ...explanation });
       });
     }),
