@@ -6,10 +6,10 @@
  * unless --options says so.
  *
  * usage: node bench/qat.mjs FOLDER [NAME ...] [--format NAME ...] [--train N] [--options JSON]
- *        [--seed 0]
+ *        [--seed 0] [--folds N] [--verbose]
  * FOLDER holds models/ and data/. resnet8 trains on a set of its own; kws has 500 samples, and is
  * trained five times on 400 of them, each time evaluated on the other 100; the sums count.
- * --train limits the training samples, --options are those of finetune.
+ * --folds runs fewer of these five. --train limits the training samples, --options are those of finetune.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

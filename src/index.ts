@@ -101,8 +101,10 @@ export {
   type FinetuneRequest,
   type FinetuneResult,
   finetune,
+  type QuantizationResult,
 } from './train/finetune.js';
 export type { FinetuneOptions } from './train/finetune-options.js';
 export { losses } from './train/losses/index.js';
 export type { MemoryEstimate } from './train/memory.js';
+export type { Agreement } from './train/qat/index.js';
 export { version } from './version.js';
