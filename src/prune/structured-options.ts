@@ -18,7 +18,7 @@ export const structuredOptions = z.object({
   ratio: z.optional(share),
   /** Largest size of the file. */
   sizeBytes: z.optional(z.number().check(z.gt(0))),
-  /** Default: wanda where there are samples, l2 where there are none. */
+  /** Default: wanda where there are samples, lamp where there are none. */
   criterion: z.optional(z.enum(criterionNames)),
   /** How scores of the weights of a unit become one. */
   reduction: z._default(z.enum(reductionNames as [Reduction, ...Reduction[]]), 'mean'),

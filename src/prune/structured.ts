@@ -91,7 +91,7 @@ async function scoreFamilies(
   context: PassContext,
   left: Left,
 ): Promise<ScoredFamily[]> {
-  const criterion = criterionNamed(options.criterion ?? (context.samples ? 'wanda' : 'l2'));
+  const criterion = criterionNamed(options.criterion ?? (context.samples ? 'wanda' : 'lamp'));
   const excluded = nodeMatcher(options.exclude);
   const open = coupling.families.filter((family) => {
     const named = family.members.find(({ node }) => excluded(node));

@@ -26,20 +26,17 @@ export interface Divergence {
   readonly engine: Engine;
 }
 
-/** What to tell the user; `quality`. */
-export async function explainDivergence(divergence: Divergence): Promise<PareError> {
+/**
+ * What to tell the user (`quality`); undefined where all gradients are finite, and the step was
+ * only too long.
+ */
+export async function explainDivergence(divergence: Divergence): Promise<PareError | undefined> {
   const { model, broken, step } = divergence;
+  const start = await findStart(divergence);
+  if (!start) return undefined;
   const nodes = broken.flatMap((name) => [...model.graph.value(name).users]);
   const labels = [...new Set(nodes.map(({ label }) => label))];
   const hint = `what is before it cannot be trained on these samples: --freeze '${labels.join(',')}'`;
-  const start = await findStart(divergence);
-  if (!start) {
-    return new PareError(
-      'quality',
-      `train: the gradients of ${broken.length} weights are no numbers in step ${step}, "${broken[0]}" among them`,
-      { node: labels[0], hint },
-    );
-  }
   const { node, input } = start;
   return new PareError(
     'quality',

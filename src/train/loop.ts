@@ -34,9 +34,9 @@ export interface LoopRequest {
   readonly validate?: ((weights: Weights) => Promise<number>) | undefined;
   /** Epochs that are worse than the best one after which it stops. Default never. */
   readonly patience?: number | undefined;
-  /** The error for weights that are no numbers any more, after a step with these feeds. */
+  /** The error for weights that became no numbers where a lower rate would not help. */
   readonly explain?:
-    | ((broken: readonly string[], feeds: Feeds, step: number) => Promise<Error>)
+    | ((broken: readonly string[], feeds: Feeds, step: number) => Promise<Error | undefined>)
     | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
   /** Whether many steps go into one call of the runtime, see StepRunner. Default false. */
@@ -262,11 +262,9 @@ class Loop {
     const { state } = this.#runner;
     const broken = [...step.results].filter(([, input]) => !isAllFinite(state[input]!));
     if (!explain || broken.length === 0) return;
-    throw await explain(
-      broken.map(([weight]) => weight),
-      feeds,
-      this.#step,
-    );
+    const names = broken.map(([weight]) => weight);
+    const error = await explain(names, feeds, this.#step);
+    if (error) throw error;
   }
 
   /** What leaves before this step, and what belongs to it: moments and means. */

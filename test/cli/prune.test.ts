@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
+import type { PlanRow } from '../../src/prune/plan-details.js';
 import { digits, documentOf, hashOf, makeFolder, pare } from './run-pare.js';
 
 const folder = makeFolder();
@@ -73,7 +74,8 @@ test('structured: the plan of a dry run, a cut without its proof, a target out o
   const { rows, frozen, before, after, proof } = report.details;
   expect(after.macs).toBeLessThanOrEqual(0.7 * before.macs);
   expect(rows.map((row: { family: string }) => row.family)).toEqual(['conv1', 'conv2', 'fc1']);
-  expect(rows[0].widthAfter).toBeLessThan(rows[0].widthBefore);
+  const shrunk = ({ widthBefore, widthAfter }: PlanRow) => widthAfter < widthBefore;
+  expect(rows.some(shrunk)).toBe(true);
   expect(frozen[0]).toMatchObject({ by: 'model output "logits"', width: 10 });
   expect(proof).toMatchObject({ holds: true, blind: false });
   expect(report.warnings).toBeUndefined();
@@ -90,4 +92,4 @@ test('structured: the plan of a dry run, a cut without its proof, a target out o
   expect(unreachable!.stderr).toMatch(/99\.00 % fewer MACs cannot be reached; at most 7\d\.\d\d %/);
   expect(unreachable!.stderr).toMatch(/without the alignment \(16\): 9\d\.\d\d % fewer MACs/);
   expect(readdirSync(folder.path).sort()).toEqual([...files, 'u.onnx'].sort());
-}, 60_000);
+}, 120_000);
