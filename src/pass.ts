@@ -157,11 +157,13 @@ export async function applyPass<Schema extends z.ZodMiniType>(
     throw new PareError('usage', `${pass.name}: ${z.prettifyError(parsed.error)}`);
   }
   const copy = cloneModel(model);
-  const { changed, skipped, notes, warnings, details } = await pass.run(
-    copy,
-    parsed.data,
-    passContext(context),
-  );
+  const {
+    changed,
+    skipped,
+    notes,
+    warnings = [],
+    details,
+  } = await pass.run(copy, parsed.data, passContext(context));
   const report: PassReport = {
     pass: pass.name,
     options: parsed.data,

@@ -23,7 +23,7 @@ test('a model that nothing applies to fails by budget, with a reason per candida
     expect(reasons).toEqual(['the model has nothing that it applies to']);
   }
   expect(result.original.bench.model).toBe('original');
-  expect(result.samples).toEqual({ search: 2, evaluate: 6 });
+  expect(result.samples).toEqual({ search: 2, train: 0, evaluate: 6 });
   expect(result.notes[0]).toMatch(/^one of 6 samples is 17 points, more than the 1 allowed/);
 });
 

@@ -264,5 +264,5 @@ test('a run that was stopped goes on to the same bits', async () => {
   const resumed = await finetune(request(student, { ...few, checkpoint }));
   expect(resumed.resumedAt).toBeGreaterThan(0);
   expect(await integersOf(resumed.model)).toEqual(await integersOf(whole.model));
-  expect(whole.history[1]!.loss).toBeLessThan(whole.history[0]!.loss);
+  expect(await integersOf(whole.model)).not.toEqual(await integersOf(student));
 }, 120_000);
