@@ -242,8 +242,8 @@ test('4-bit weights that were trained are better than those that were rounded', 
 
 test('a run that was stopped goes on to the same bits', async () => {
   const student = await quantized({});
-  const options = { optimizer: 'sgd', learningRate: 0.05 } as const;
-  const few = { options, train: range(0, 160), validate: range(320, 360) };
+  // Without samples that choose an epoch the last one is the result.
+  const few = { options: {}, train: range(0, 160), validate: range(0, 0) };
   const whole = await finetune(request(student, few));
   let bytes: Uint8Array | undefined;
   let writes = 0;
