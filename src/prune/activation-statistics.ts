@@ -86,8 +86,8 @@ function addReductions({ graph }: Model, { name, axis, rank }: ActivationRequest
   const value = graph.value(name);
   const add = (opType: string, inputs: Value[], attributes = {}) =>
     graph.addNode({ opType, inputs, attributes }).output();
-  const zero = graph.addInitializer('probe_zero', Tensor.scalar('float', 0));
-  const isZero = add('Cast', [add('Equal', [value, zero])], { to: 1 });
+  // Not Equal, which takes floats from opset 11 on only.
+  const isZero = add('Cast', [add('Not', [add('Cast', [value], { to: 9 })])], { to: 1 });
   return [add('Abs', [value]), add('Mul', [value, value]), isZero].map((each) =>
     addMean(each, axis, rank),
   );

@@ -24,6 +24,7 @@ import { probabilityFormOf } from '../ops/probabilities.js';
 import { type PassContext, requireEngine } from '../pass.js';
 import { appendLoss } from '../train/append-loss.js';
 import { differentiate } from '../train/differentiate.js';
+import { prepare } from '../train/prepare.js';
 import type { WeightGradient } from './criteria/criterion.js';
 
 /** Input with the class number of the sample; below zero where it has none. */
@@ -48,6 +49,8 @@ export async function weightGradients(
     });
   }
   const probe = cloneModel(model);
+  // The loss is written in operators of a newer set than the model may have.
+  await prepare(probe, engine, { signal: context.signal });
   await inferShapes(engine, probe, { signal: context.signal });
   const { graph } = probe;
   const wanted = names.filter((name) => {

@@ -130,12 +130,13 @@ describe('half precision', () => {
 });
 
 describe('batch normalization', () => {
-  const norm = model(`(float[2,2] x) => (float loss)
+  const text = `(float[2,2] x) => (float loss)
     <float[2] s = {1, 2}, float[2] b = {0, 0}, float[2] m = {0, 0}, float[2] v = {1, 1}> {
       y = BatchNormalization<epsilon=0.0, momentum=0.5>(x, s, b, m, v)
       z = Mul(y, y)
       loss = ReduceSum<keepdims=0>(z)
-    }`);
+    }`;
+  const norm = model(text);
   const feeds = { x: floats([2, 2], [1, 5, 3, 9]) };
 
   test('frozen by default: running statistics', async () => {
@@ -148,8 +149,9 @@ describe('batch normalization', () => {
     expect(stateUpdates).toEqual([]);
   });
 
-  test('training: the batch, and updates of the running statistics', async () => {
-    const { copy, gradients, stateUpdates } = await gradientsOf(norm, {
+  // Before opset 14 a node has no form for training, and extra outputs mean something else.
+  test.each([13, 18])('training in opset %i: the batch, and updated statistics', async (opset) => {
+    const { copy, gradients, stateUpdates } = await gradientsOf(model(text, opset), {
       loss: 'loss',
       wanted: ['s'],
       batchNormalization: 'training',

@@ -100,8 +100,9 @@ export async function differentiate(
   const { graph } = model;
   const loss = graph.value(options.loss);
   const wanted = options.wanted.map((name) => graph.value(name));
-  const stateUpdates = options.batchNormalization === 'training' ? switchToTraining(model) : [];
   await prepare(model, engine, options);
+  // Behind the change of opset: before 14 a node has no form for training.
+  const stateUpdates = options.batchNormalization === 'training' ? switchToTraining(model) : [];
   // Inferred types serve the rules; in the file they would only take room.
   const types = new Map(Array.from(graph.values, (value) => [value, value.type]));
   const path = await expandPath(model, loss, wanted, engine, options.signal);

@@ -69,7 +69,9 @@ export const reductionGradients: GradientTable = Object.freeze({
       typeof all === 'number' && typeof kept === 'number'
         ? g.mul(dy, kept / all)
         : g.div(g.mul(dy, kept), all);
-    return y === node.output() && all === kept ? share : g.expandLike(share, x);
+    // One element may still have axes that the output has lost.
+    const isSameShape = all === kept && node.input(0).dims?.length === y.dims?.length;
+    return isSameShape && y === node.output() ? share : g.expandLike(share, x);
   }),
   ReduceMax: extremum,
   ReduceMin: extremum,

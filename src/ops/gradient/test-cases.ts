@@ -314,6 +314,12 @@ export const gradientCases: readonly GradientCase[] = [
     'float[2,3] x',
     'a = ReduceSum<keepdims=0>(x)\n b = ReduceL1<keepdims=0>(x)\n y = Add(a, b)',
   ],
+  [
+    'reduce what is one element already',
+    'float[1,3] x',
+    'a = ReduceSum<keepdims=0>(x, r)\n y = ReduceMean<keepdims=0>(a)',
+    'int64[1] r = {1}',
+  ],
   // activations
   [
     'activations',
