@@ -25,6 +25,9 @@ import { reportTargets, writeReport } from '../report-file.js';
 
 type Context = CommandContext<z.output<typeof explainCommandOptions>, { readonly model: string }>;
 
+/** A page needs no more to say how good the model is to within a few points. */
+const reportedSamples = 1000;
+
 export async function run(context: Context): Promise<void> {
   const { args, options, globals, cwd, signal, progress, output } = context;
   requireData(options);
@@ -61,7 +64,7 @@ export async function run(context: Context): Promise<void> {
             command: 'explain',
             outcome: `Explained: ${explanation.layers.length} layers.`,
             models: [{ name, file: args.model, model }],
-            engine,
+            ...{ engine, dataset: seen, indices: firstSamples(seen) },
             known: { explanation },
           },
           write,
@@ -70,6 +73,11 @@ export async function run(context: Context): Promise<void> {
       });
     }),
   );
+}
+
+/** What the page measures quality and confusion on. */
+function firstSamples({ size }: Dataset): Uint32Array {
+  return Uint32Array.from({ length: Math.min(size, reportedSamples) }, (_, at) => at);
 }
 
 function numberOf(text: string): number {
