@@ -3,13 +3,16 @@
  * commands bring what they know; what is missing is measured by the library.
  */
 import { basename, extname, relative, resolve } from 'node:path';
-import type { Dataset } from '../data/dataset.js';
 import type { Preprocess } from '../data/preprocess.js';
 import { type WriteOptions, writeFilesAtomic } from '../disk/write-file.js';
-import type { Engine } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 import { brotliCounter, loadPreprocess } from '../node.js';
-import { type KnownParts, makeReport, type ReportModel } from '../optimize/make-report.js';
+import {
+  type KnownParts,
+  makeReport,
+  type ReportModel,
+  type ReportRequest,
+} from '../optimize/make-report.js';
 import { describeMachine } from '../optimize/node-machine.js';
 import { printReport, type Report } from '../report/data/report.js';
 import { version } from '../version.js';
@@ -27,19 +30,11 @@ type Context = Pick<
   'options' | 'globals' | 'cwd' | 'argv' | 'signal' | 'progress'
 > & { readonly output: Output; readonly globals: GlobalValues };
 
-export interface ReportJob {
+export interface ReportJob
+  extends Pick<ReportRequest, 'models' | 'outcome' | 'engine' | 'dataset' | 'indices' | 'threads'> {
   /** Such as 'optimize'. */
   readonly command: string;
-  /** The original first. */
-  readonly models: readonly ReportModel[];
-  /** One sentence: what was done. */
-  readonly outcome: string;
-  readonly engine: Engine;
-  readonly dataset?: Dataset | undefined;
-  /** Samples that evaluate. */
-  readonly indices?: Uint32Array | undefined;
   readonly known?: KnownParts | undefined;
-  readonly threads?: number | undefined;
 }
 
 const forms = ['.html', '.htm', '.json'];

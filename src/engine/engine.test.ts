@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PareError } from '../errors.js';
 import { type DataType, dataTypes } from '../onnx/data-type.js';
 import {
   ModelProtoSchema,
   TensorProto_DataLocation,
   TensorProtoSchema,
 } from '../onnx/schema/onnx_pb.js';
+import { errorOf } from '../testing/error-of.js';
 import type { Engine, HostTensor } from './engine.js';
 import { hostTensor, randomFeeds } from './host-tensor.js';
 import { createNodeEngine } from './node.js';
@@ -65,15 +65,6 @@ const loopFeeds = (turns: number) => ({
   turns: hostTensor('int64', [], BigInt64Array.of(BigInt(turns))),
   x: hostTensor('float', [128, 128], new Float32Array(128 * 128).fill(0.01)),
 });
-
-async function errorOf(promise: Promise<unknown>): Promise<PareError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown) => thrown,
-  );
-  expect(error).toBeInstanceOf(PareError);
-  return error as PareError;
-}
 
 /** Conv with a bias, then Relu. */
 const convRelu = sourceOf(

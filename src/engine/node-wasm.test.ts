@@ -1,30 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PareError } from '../errors.js';
+import { errorOf } from '../testing/error-of.js';
 import type { Engine } from './engine.js';
-import { hostTensor } from './host-tensor.js';
 import { createEngineFor } from './node-targets.js';
 import { createWasmEngine } from './node-wasm.js';
-import { model, node, port, sourceOf, weight } from './test-models.js';
-
-/** y = x w, w the 64 by 64 matrix of ones. */
-const product = sourceOf(
-  model({
-    nodes: [node('MatMul', ['x', 'w'], ['y'])],
-    inputs: [port('x', 'float', ['N', 64])],
-    outputs: [port('y', 'float', ['N', 64])],
-    weights: [weight('w', 'float', [64, 64], new Float32Array(64 * 64).fill(1))],
-  }),
-);
-const feeds = { x: hostTensor('float', [32, 64], new Float32Array(32 * 64).fill(2)) };
-
-async function errorOf(promise: Promise<unknown>): Promise<PareError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown) => thrown,
-  );
-  expect(error).toBeInstanceOf(PareError);
-  return error as PareError;
-}
+import { productFeeds as feeds, product } from './test-models.js';
 
 describe('onnxruntime-web in Node', () => {
   let engine: Engine;

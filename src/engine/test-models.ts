@@ -20,6 +20,7 @@ import {
   ValueInfoProtoSchema,
 } from '../onnx/schema/onnx_pb.js';
 import type { ModelSource } from './engine.js';
+import { hostTensor } from './host-tensor.js';
 
 type AttributeValue = number | readonly number[] | string | GraphProto | TensorProto;
 
@@ -127,3 +128,17 @@ export function model(
 export function sourceOf(message: ModelProto): Extract<ModelSource, { parts: unknown }> {
   return { parts: [toBinary(ModelProtoSchema, message)] };
 }
+
+/** y = x w, w the 64 by 64 matrix of ones. */
+export const product = sourceOf(
+  model({
+    nodes: [node('MatMul', ['x', 'w'], ['y'])],
+    inputs: [port('x', 'float', ['N', 64])],
+    outputs: [port('y', 'float', ['N', 64])],
+    weights: [weight('w', 'float', [64, 64], new Float32Array(64 * 64).fill(1))],
+  }),
+);
+/** 32 rows of twos: every element of the product is 128. */
+export const productFeeds = {
+  x: hostTensor('float', [32, 64], new Float32Array(32 * 64).fill(2)),
+};

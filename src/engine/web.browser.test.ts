@@ -1,36 +1,16 @@
 /** The engine of a page, in Chromium: what engine.test.ts asks of those that live in Node. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { PareError } from '../errors.js';
+import { errorOf } from '../testing/error-of.js';
 import type { Engine } from './engine.js';
 import { hostTensor } from './host-tensor.js';
-import { model, node, port, sourceOf, weight } from './test-models.js';
+import { productFeeds as feeds, model, node, port, product, sourceOf } from './test-models.js';
 import { createWebEngine } from './web.js';
-
-/** y = x w, w the 64 by 64 matrix of ones. */
-const product = sourceOf(
-  model({
-    nodes: [node('MatMul', ['x', 'w'], ['y'])],
-    inputs: [port('x', 'float', ['N', 64])],
-    outputs: [port('y', 'float', ['N', 64])],
-    weights: [weight('w', 'float', [64, 64], new Float32Array(64 * 64).fill(1))],
-  }),
-);
-const feeds = { x: hostTensor('float', [32, 64], new Float32Array(32 * 64).fill(2)) };
 
 let engine: Engine;
 beforeAll(async () => {
   engine = await createWebEngine();
 });
 afterAll(() => engine.close());
-
-async function errorOf(promise: Promise<unknown>): Promise<PareError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown) => thrown,
-  );
-  expect(error).toBeInstanceOf(PareError);
-  return error as PareError;
-}
 
 it('runs, times and profiles', async () => {
   expect(engine).toMatchObject({ name: 'onnxruntime-web', target: 'wasm', threads: 1 });

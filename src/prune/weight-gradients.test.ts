@@ -1,16 +1,12 @@
-/** Gradients of weights against a dense reference in double, sample by sample. */
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openPath } from '../data/node.js';
 import { labelsOf, repeatableFeeds } from '../data/repeatable-feeds.js';
 import type { Engine } from '../engine/engine.js';
 import { hostTensor } from '../engine/host-tensor.js';
-import { modelSource } from '../engine/model-source.js';
 import { createNodeEngine } from '../engine/node.js';
 import { parseModel } from '../graph/parse.js';
-import { openModel } from '../node.js';
 import { applyPass, passContext } from '../pass.js';
 import { createRandom } from '../random.js';
+import { openDigits } from '../testing/node-digits.js';
 import { structured } from './structured.js';
 import { weightGradients } from './weight-gradients.js';
 
@@ -136,12 +132,11 @@ test('what cannot be is refused', async () => {
 });
 
 test('both criteria cut the digits', async () => {
-  const asset = (name: string) => fileURLToPath(new URL(`../../assets/${name}`, import.meta.url));
-  const { model, close } = await openModel(asset('digits.onnx'));
-  const session = await engine.createSession(await modelSource(model));
-  const ports = session.inputs;
-  await session.release();
-  const dataset = await openPath(asset('digits.npz'), { ports, preprocess: 'unit' });
+  const {
+    opened: { model, close },
+    ports,
+    dataset,
+  } = await openDigits(engine);
   const indices = Uint32Array.from({ length: 40 }, (_, at) => at);
   for (const criterion of ['taylor', 'hessian']) {
     const { report } = await applyPass(

@@ -4,16 +4,16 @@
  */
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openPath } from '../data/node.js';
 import { repeatableFeeds } from '../data/repeatable-feeds.js';
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
 import { encode } from '../load.js';
-import { type OpenModel, openModel } from '../node.js';
+import type { OpenModel } from '../node.js';
 import { type Recipe, type RecipeContext, runRecipe } from '../optimize/recipe.js';
 import type { TrainingSource } from '../pass.js';
+import { openDigits } from '../testing/node-digits.js';
 
-const asset = (name: string) => fileURLToPath(new URL(`../../assets/${name}`, import.meta.url));
+const _asset = (name: string) => fileURLToPath(new URL(`../../assets/${name}`, import.meta.url));
 const range = (start: number, end: number) =>
   Uint32Array.from({ length: end - start }, (_, i) => start + i);
 const recipe: Recipe = [
@@ -30,11 +30,9 @@ let samples: RecipeContext['samples'];
 
 beforeAll(async () => {
   engine = await createNodeEngine({ threads: 1 });
-  opened = await openModel(asset('digits.onnx'));
-  const session = await engine.createSession({ path: asset('digits.onnx') });
-  const ports = session.inputs;
-  await session.release();
-  const dataset = await openPath(asset('digits.npz'), { ports, preprocess: 'unit' });
+  const digits = await openDigits(engine);
+  const { dataset, ports } = digits;
+  opened = digits.opened;
   const validate = range(400, 500);
   training = { dataset, train: range(0, 400), validate, teacher: opened.model };
   samples = repeatableFeeds(dataset, ports, validate);

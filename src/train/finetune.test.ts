@@ -1,23 +1,16 @@
-/**
- * Fine-tuning from end to end on the digits that come with pare: what was damaged is repaired,
- * zeros stay, and a run that was stopped goes on to the same bits.
- */
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Dataset } from '../data/dataset.js';
-import { openPath } from '../data/node.js';
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
 import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
-import { type OpenModel, openModel } from '../node.js';
+import type { OpenModel } from '../node.js';
 import { Tensor } from '../onnx/tensor.js';
 import { readMasks } from '../prune/masks.js';
 import { createRandom } from '../random.js';
+import { openDigits } from '../testing/node-digits.js';
 import type { CheckpointStore } from './checkpoint.js';
 import { type FinetuneRequest, finetune } from './finetune.js';
-
-const asset = (name: string) => fileURLToPath(new URL(`../../assets/${name}`, import.meta.url));
 
 let engine: Engine;
 let opened: OpenModel;
@@ -26,11 +19,7 @@ let damaged: Model;
 
 beforeAll(async () => {
   engine = await createNodeEngine({ threads: 1 });
-  opened = await openModel(asset('digits.onnx'));
-  const session = await engine.createSession({ path: asset('digits.onnx') });
-  const ports = session.inputs;
-  await session.release();
-  dataset = await openPath(asset('digits.npz'), { ports, preprocess: 'unit' });
+  ({ opened, dataset } = await openDigits(engine));
   damaged = await damage(opened.model);
 });
 afterAll(async () => {

@@ -5,8 +5,8 @@
  */
 import { Worker } from 'node:worker_threads';
 import { messageOf, PareError } from '../../errors.js';
-import type { Channel, RequestOptions } from '../remote/channel.js';
-import type { FromWorker, Kind, Protocol } from '../remote/protocol.js';
+import type { FromWorker } from '../remote/protocol.js';
+import { QueuedChannel } from '../remote/queued-channel.js';
 import { RequestQueue } from '../remote/request-queue.js';
 import { runtimeError } from '../remote/runtime-error.js';
 import type { RuntimeName, RuntimeStart, WorkerStart } from './runtime-start.js';
@@ -20,12 +20,10 @@ const exitWaitMs = 30_000;
 const alive = new Set<WorkerHost>();
 let listening = false;
 
-export class WorkerHost implements Channel {
-  readonly version: string;
+export class WorkerHost extends QueuedChannel {
   readonly #worker: Worker;
   readonly #state: Int32Array<SharedArrayBuffer>;
   readonly #exited: Promise<void>;
-  readonly #queue: RequestQueue;
 
   /**
    * Starts the thread and loads the runtime in it.
@@ -61,22 +59,22 @@ export class WorkerHost implements Channel {
   }
 
   private constructor(worker: Worker, state: Int32Array<SharedArrayBuffer>, version: string) {
-    this.#worker = worker;
-    this.#state = state;
-    this.version = version;
-    this.#queue = new RequestQueue({
+    const queue = new RequestQueue({
       post: (message, transfer) => worker.postMessage(message, transfer),
       onBusy: (busy) => (busy ? worker.ref() : worker.unref()),
     });
+    super(version, queue);
+    this.#worker = worker;
+    this.#state = state;
     this.#exited = new Promise((resolve) => {
       worker.once('exit', () => {
         alive.delete(this);
-        this.#queue.fail(new PareError('engine', 'engine: the worker ended unexpectedly'));
+        this.queue.fail(new PareError('engine', 'engine: the worker ended unexpectedly'));
         resolve();
       });
     });
-    worker.on('error', (error) => this.#queue.fail(runtimeError('engine', messageOf(error))));
-    worker.on('message', (message: FromWorker) => this.#queue.receive(message));
+    worker.on('error', (error) => this.queue.fail(runtimeError('engine', messageOf(error))));
+    worker.on('message', (message: FromWorker) => this.queue.receive(message));
     worker.unref();
     alive.add(this);
     if (!listening) {
@@ -85,20 +83,8 @@ export class WorkerHost implements Channel {
     }
   }
 
-  get closed(): boolean {
-    return this.#queue.closed;
-  }
-
-  request<K extends Kind>(
-    kind: K,
-    request: Protocol[K]['request'],
-    options: RequestOptions,
-  ): Promise<Protocol[K]['reply']> {
-    return this.#queue.request(kind, request, options);
-  }
-
   close(): Promise<void> {
-    return this.#queue.close(() => {
+    return this.queue.close(() => {
       // The thread must be waited for, or the process could end while it frees memory.
       this.#worker.ref();
       return this.#exited;

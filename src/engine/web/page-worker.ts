@@ -3,15 +3,13 @@
  * of models or tensors.
  */
 import { PareError } from '../../errors.js';
-import type { Channel, RequestOptions } from '../remote/channel.js';
-import type { FromWorker, Kind, Protocol } from '../remote/protocol.js';
+import type { FromWorker } from '../remote/protocol.js';
+import { QueuedChannel } from '../remote/queued-channel.js';
 import { RequestQueue } from '../remote/request-queue.js';
 import { runtimeError } from '../remote/runtime-error.js';
 
-export class PageWorker implements Channel {
-  readonly version: string;
+export class PageWorker extends QueuedChannel {
   readonly #worker: Worker;
-  readonly #queue: RequestQueue;
 
   /** Throws `engine` when the worker or the runtime in it does not load. */
   static async start(threads: number): Promise<PageWorker> {
@@ -34,29 +32,17 @@ export class PageWorker implements Channel {
   }
 
   private constructor(worker: Worker, version: string) {
-    this.#worker = worker;
-    this.version = version;
-    this.#queue = new RequestQueue({
+    const queue = new RequestQueue({
       post: (message, transfer) => worker.postMessage(message, transfer),
     });
-    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#queue.receive(data);
-    worker.onerror = (event) => this.#queue.fail(runtimeError('engine', event.message));
-  }
-
-  get closed(): boolean {
-    return this.#queue.closed;
-  }
-
-  request<K extends Kind>(
-    kind: K,
-    request: Protocol[K]['request'],
-    options: RequestOptions,
-  ): Promise<Protocol[K]['reply']> {
-    return this.#queue.request(kind, request, options);
+    super(version, queue);
+    this.#worker = worker;
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.queue.receive(data);
+    worker.onerror = (event) => this.queue.fail(runtimeError('engine', event.message));
   }
 
   close(): Promise<void> {
-    return this.#queue.close(async () => this.#worker.terminate());
+    return this.queue.close(async () => this.#worker.terminate());
   }
 }
 

@@ -1,13 +1,6 @@
-/**
- * Quantization-aware training on the digits that come with pare: the form that is trained computes
- * what the file computes, whatever the numbers; its gradients are those of LSQ; and 4-bit weights
- * that were trained are better than those that were only rounded.
- */
-import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Dataset } from '../../data/dataset.js';
-import { openPath } from '../../data/node.js';
 import { repeatableFeeds } from '../../data/repeatable-feeds.js';
 import type { Engine, Feeds, HostTensor, PortInfo } from '../../engine/engine.js';
 import { float32Of, hostTensor } from '../../engine/host-tensor.js';
@@ -15,16 +8,15 @@ import { modelSource } from '../../engine/model-source.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { cloneModel } from '../../graph/clone.js';
 import type { Model } from '../../graph/model.js';
-import { type OpenModel, openModel } from '../../node.js';
+import type { OpenModel } from '../../node.js';
 import { Tensor } from '../../onnx/tensor.js';
 import { quantize } from '../../quantize/index.js';
 import { createRandom } from '../../random.js';
 import { simplify } from '../../simplify/index.js';
+import { openDigits } from '../../testing/node-digits.js';
 import type { CheckpointStore } from '../checkpoint.js';
 import { type FinetuneRequest, finetune } from '../finetune.js';
 import { quantizedStudent } from './index.js';
-
-const asset = (name: string) => fileURLToPath(new URL(`../../../assets/${name}`, import.meta.url));
 
 let engine: Engine;
 let opened: OpenModel;
@@ -34,11 +26,7 @@ let float: Model;
 
 beforeAll(async () => {
   engine = await createNodeEngine({ threads: 1 });
-  opened = await openModel(asset('digits.onnx'));
-  const session = await engine.createSession({ path: asset('digits.onnx') });
-  ports = session.inputs;
-  await session.release();
-  dataset = await openPath(asset('digits.npz'), { ports, preprocess: 'unit' });
+  ({ opened, ports, dataset } = await openDigits(engine));
   float = (await simplify(opened.model, {}, { engine })).model;
 });
 afterAll(async () => {
