@@ -5,6 +5,7 @@
  */
 import type { Engine, HostTensor } from '../engine/engine.js';
 import { hostTensor } from '../engine/host-tensor.js';
+import { inferShapes } from '../engine/shapes.js';
 import { PareError } from '../errors.js';
 import { cloneModel } from '../graph/clone.js';
 import { Emitter } from '../graph/emitter.js';
@@ -13,6 +14,8 @@ import type { Value } from '../graph/value.js';
 import { tensorType } from '../graph/value-type.js';
 import { accumulate } from './accumulate.js';
 import { appendLoss, type LossTerm } from './append-loss.js';
+import { findBlock } from './blocked/find-block.js';
+import { useBlocks } from './blocked/use-blocks.js';
 import { differentiate } from './differentiate.js';
 import { fixBatch, useProducts } from './fix-shapes.js';
 import { type OptimizerOptions, optimizerNamed } from './optimizers/index.js';
@@ -128,6 +131,15 @@ export async function buildStep(
   const statistics: Statistic[] = [];
   for (const { before, after } of stateUpdates) {
     statistics.push({ name: before.name, after, content: await takeContent(before) });
+  }
+  const block = options.batchSize ? await findBlock(engine) : undefined;
+  if (block) {
+    await inferShapes(engine, copy, { signal: options.signal });
+    const read = [
+      ...trained.map(({ gradient }) => gradient),
+      ...statistics.map(({ after }) => after),
+    ];
+    useBlocks(copy, block, [lossValue, ...read]);
   }
   const batches = options.accumulate ?? 1;
   const parts = { model: copy, loss: lossValue, trained, statistics };
