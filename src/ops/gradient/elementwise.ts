@@ -106,7 +106,8 @@ export const elementwiseGradients: GradientTable = Object.freeze({
   }),
   Neg: rule((g) => [() => g.neg(g.grad())]),
   Reciprocal: derivative((g, _x, y) => g.neg(g.square(y))),
-  Relu: gate(positive),
+  // By the output, so that nothing keeps what was before it.
+  Relu: gate((g, _x, y) => g.op('Greater', [y, 0])),
   Selu: derivative((g, x, y, node) => {
     const gamma = node.float('gamma');
     return g.where(positive(g, x, y, node), gamma, g.add(y, gamma * alphaOf(node)));

@@ -14,6 +14,7 @@ import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
 import {
   type BlockedForm,
+  blockedActivationOf,
   blockedDomain,
   blockedFormOf,
   blockedOps,
@@ -53,6 +54,7 @@ class Blocks {
   take(node: Node): void {
     const form = blockedFormOf(node, this.#block);
     if (form) this.#convolve(node, form);
+    else if (this.#isActivation(node)) this.#activate(node);
     else if (this.#staysBlocked(node)) this.#repeat(node);
   }
 
@@ -62,6 +64,21 @@ class Blocks {
     const inputs = [takesPlain ? x : this.#enter(e, x), weight(e, node.input(1)), node.inputs[2]];
     const made = e.op(op, node.inputs[2] ? inputs : inputs.slice(0, 2), attributes);
     this.used = true;
+    this.#leave(node, made);
+  }
+
+  /** Whether it is the only reader of a convolution that can do its work too. */
+  #isActivation(node: Node): boolean {
+    const x = node.inputs[0];
+    const producer = x && this.#blocked.get(x)?.producer;
+    if (!producer || !x.onlyUse || !blockedActivationOf(node)) return false;
+    return producer.op === blockedOps.conv && !producer.has('activation');
+  }
+
+  #activate(node: Node): void {
+    const made = this.#blocked.get(node.input(0))!;
+    made.producer!.setAttribute('activation', blockedActivationOf(node)!);
+    this.#blocked.delete(node.input(0));
     this.#leave(node, made);
   }
 
