@@ -56,7 +56,13 @@ export {
   type ReportRequest,
 } from './optimize/make-report.js';
 export { type OptimizeOptions, type OptimizeResult, optimize } from './optimize/optimize.js';
+export {
+  type PruneAndTrainContext,
+  type PruneAndTrainResult,
+  pruneAndTrain,
+} from './optimize/prune-and-train.js';
 export { type Recipe, runRecipe } from './optimize/recipe.js';
+export type { RoundsRequest } from './optimize/rounds.js';
 export { type SensitivityReport, sensitivityReport } from './optimize/sensitivity.js';
 export {
   applyPass,
