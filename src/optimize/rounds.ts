@@ -42,10 +42,13 @@ export function risingShares(target: number, rounds: number): number[] {
   );
 }
 
-/** As even as whole numbers are; what is over goes to the last rounds. */
+/** As even as whole numbers are; what is over goes to the last rounds, one each. */
 export function epochsOfRounds(epochs: number, rounds: number): number[] {
-  const upTo = (round: number) => Math.floor((round * epochs) / rounds);
-  return Array.from({ length: rounds }, (_, round) => upTo(round + 1) - upTo(round));
+  const extra = epochs % rounds;
+  return Array.from(
+    { length: rounds },
+    (_, round) => Math.floor(epochs / rounds) + (round >= rounds - extra ? 1 : 0),
+  );
 }
 
 /**
