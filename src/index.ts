@@ -3,6 +3,7 @@
  * is in 'pare/node'.
  */
 export * from './data/index.js';
+export { labelsOf, repeatableFeeds } from './data/repeatable-feeds.js';
 export type * from './engine/engine.js';
 export { hostTensor, randomFeeds } from './engine/host-tensor.js';
 export { modelSource } from './engine/model-source.js';
