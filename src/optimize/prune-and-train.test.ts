@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { labelsOf, repeatableFeeds } from '../data/repeatable-feeds.js';
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
+import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import { encode } from '../load.js';
 import type { OpenModel } from '../node.js';
@@ -10,7 +11,8 @@ import { maskOf, readMasks } from '../prune/masks.js';
 import type { PlanDetails } from '../prune/plan-details.js';
 import { trainingOfSteps } from '../report/build/training.js';
 import { openDigits } from '../testing/node-digits.js';
-import { makeCandidate, recipeKey, versionKey } from './candidate.js';
+import { makeCandidate } from './candidate.js';
+import { recipeKey, versionKey } from './metadata-keys.js';
 import { type PruneAndTrainContext, pruneAndTrain } from './prune-and-train.js';
 import { groupSkips, stepNotes } from './receipt.js';
 import { type Recipe, runRecipe } from './recipe.js';
@@ -117,6 +119,11 @@ test('a round in which nothing has to leave says so, and a first cut cannot cont
   expect(reports[1]!.warnings).toBeUndefined();
   await expect(runRecipe(opened.model, [again], { engine })).rejects.toMatchObject({
     code: 'usage',
+  });
+  const broken = cloneModel(opened.model);
+  broken.metadata.set('pare.cut', '{"macs": "many"}');
+  await expect(runRecipe(broken, [again], { engine })).rejects.toMatchObject({
+    code: 'invalid-model',
   });
 });
 

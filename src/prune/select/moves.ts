@@ -62,7 +62,8 @@ export function planMoves(scored: readonly ScoredFamily[], options: MoveOptions)
   const list: Move[] = [];
   for (const [at, { family }] of scored.entries()) {
     const { align, largestShare, units } = options;
-    for (const kept of keptCounts(family, align, largestShare, units?.[family.id])) {
+    const original = units && Object.hasOwn(units, family.id) ? units[family.id] : undefined;
+    for (const kept of keptCounts(family, align, largestShare, original)) {
       list.push({ at, kept, key: keys[at]![family.units - kept - 1]! });
     }
   }
