@@ -10,6 +10,7 @@ import type { OpenModel } from '../node.js';
 import { maskOf, readMasks } from '../prune/masks.js';
 import type { PlanDetails } from '../prune/plan-details.js';
 import { trainingOfSteps } from '../report/build/training.js';
+import { prunePlanText } from '../report/prune-plan.js';
 import { openDigits } from '../testing/node-digits.js';
 import { makeCandidate } from './candidate.js';
 import { recipeKey, versionKey } from './metadata-keys.js';
@@ -117,6 +118,8 @@ test('a round in which nothing has to leave says so, and a first cut cannot cont
   expect(reports[1]!.changed).toEqual([]);
   expect(reports[1]!.notes[0]).toMatch(/^nothing was cut/);
   expect(reports[1]!.warnings).toBeUndefined();
+  const plan = prunePlanText(reports[1]!.details as PlanDetails);
+  expect(plan).toMatch(/With the cuts before: [56]\d\.\d+ % fewer MACs.*\nNothing was cut/);
   await expect(runRecipe(opened.model, [again], { engine })).rejects.toMatchObject({
     code: 'usage',
   });

@@ -48,8 +48,7 @@ export const structured = definePass({
     const earlier = options.continued ? readCut(model) : undefined;
     checkPatterns(options.exclude, model.allNodes(), 'exclude');
     const { split, norms, dims } = options;
-    const original = cloneModel(model);
-    const coupling = await analyzeCoupling(original, { split, norms, dims }, context);
+    const coupling = await analyzeCoupling(cloneModel(model), { split, norms, dims }, context);
     throwIfAborted(context.signal);
     const left: Left = new Map();
     const scored = await scoreFamilies(coupling, options, context, left);
@@ -57,12 +56,13 @@ export const structured = definePass({
     const costs = await costModel(coupling, types);
     const { scope, largestShare } = options;
     const align = options.align ?? alignments[context.engine?.target ?? 'node'];
+    const original = earlier && { macs: earlier.macs, parameters: earlier.parameters };
     const { cut, before, after } = selectUnits(scored, target, costs, {
       scope,
       align,
       largestShare,
       units: earlier?.units,
-      original: earlier && { macs: earlier.macs, parameters: earlier.parameters },
+      original,
     });
     const isCut = cut.size > 0;
     await applyCut(model, coupling, cut);
@@ -81,12 +81,13 @@ export const structured = definePass({
       report.note('nothing was repaired: there are no samples');
     const details: PlanDetails = {
       ...planDetails(coupling, cut, left, { before, after }),
+      original: original ?? null,
       proof,
       repair: repaired ?? null,
     };
     report.details = details;
     report.note(fewerText(before, after));
-    if (earlier) report.note(`with the cuts before: ${fewerText(earlier, after)}`);
+    if (original) report.note(`with the cuts before: ${fewerText(original, after)}`);
     recordCut(
       model,
       earlier ?? { macs: before.macs, parameters: before.parameters, units: unitsOf(coupling) },
