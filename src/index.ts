@@ -3,6 +3,7 @@
  * is in 'pare/node'.
  */
 export * from './data/index.js';
+export { labelsOf, repeatableFeeds } from './data/repeatable-feeds.js';
 export type * from './engine/engine.js';
 export { hostTensor, randomFeeds } from './engine/host-tensor.js';
 export { modelSource } from './engine/model-source.js';
@@ -56,7 +57,13 @@ export {
   type ReportRequest,
 } from './optimize/make-report.js';
 export { type OptimizeOptions, type OptimizeResult, optimize } from './optimize/optimize.js';
+export {
+  type PruneAndTrainContext,
+  type PruneAndTrainResult,
+  pruneAndTrain,
+} from './optimize/prune-and-train.js';
 export { type Recipe, runRecipe } from './optimize/recipe.js';
+export type { RoundsRequest } from './optimize/rounds.js';
 export { type SensitivityReport, sensitivityReport } from './optimize/sensitivity.js';
 export {
   applyPass,

@@ -5,6 +5,7 @@ import type { Model } from '../graph/model.js';
 import { parseModel } from '../graph/parse.js';
 import { tensorType } from '../graph/value-type.js';
 import { Tensor } from '../onnx/tensor.js';
+import { nextSteps } from '../optimize/next-steps.js';
 import { quantize } from '../quantize/index.js';
 import { inspectionText } from '../report/inspection-text.js';
 import { checkModel } from './check.js';
@@ -66,6 +67,10 @@ describe('inspectModel', () => {
       macs: 3 * 64 * 64,
     });
     expect(JSON.parse(JSON.stringify(found))).toEqual(found);
+    expect(found.next[0]!.command).toBe('pare verify m.onnx');
+    // What a pass notes for later ones is no receipt.
+    const cut = nextSteps({ ...found, provenance: { 'pare.cut': '{}' } });
+    expect(cut.map(({ command }) => command).join()).not.toContain('verify');
   });
 
   test('tries the schemes on copies and says why nodes are left alone', async () => {

@@ -6,6 +6,7 @@ import { modelSource } from '../engine/model-source.js';
 import { messageOf, PareError, throwIfAborted } from '../errors.js';
 import type { Model } from '../graph/model.js';
 import type { PassContext, PassReport } from '../pass.js';
+import { recipeKey, versionKey } from './metadata-keys.js';
 import { type Recipe, type RecipeContext, runRecipe } from './recipe.js';
 import { type CandidateSpec, isCommonStep } from './targets.js';
 
@@ -25,10 +26,6 @@ export interface Dropped {
   readonly spec: CandidateSpec;
   readonly reason: string;
 }
-
-/** What made the file, in the file: read back by `pare verify` and `pare inspect`. */
-export const recipeKey = 'pare.recipe';
-export const versionKey = 'pare.version';
 
 export async function makeCandidate(
   original: Model,

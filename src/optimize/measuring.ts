@@ -3,7 +3,7 @@
  */
 import { batches } from '../data/batches.js';
 import type { Dataset } from '../data/dataset.js';
-import { repeatableFeeds } from '../data/repeatable-feeds.js';
+import { labelsOf, repeatableFeeds } from '../data/repeatable-feeds.js';
 import { splitDataset } from '../data/split.js';
 import type { Engine, Feeds, HostTensor, PortInfo } from '../engine/engine.js';
 import { float32Of } from '../engine/host-tensor.js';
@@ -78,9 +78,10 @@ export function calibrationContext(
   dataset: Dataset,
   ports: readonly PortInfo[],
   indices: Uint32Array,
-): Required<Pick<PassContext, 'samples' | 'statistics'>> {
+): Pick<PassContext, 'samples' | 'labels' | 'statistics'> {
   return {
     samples: repeatableFeeds(dataset, ports, indices),
+    labels: dataset.hasLabels ? labelsOf(dataset, indices) : undefined,
     statistics: new StatisticsCache(),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Inspection } from '../measure/inspect.js';
 import type { QuantizedForm } from '../ops/quantized-form.js';
+import { recipeKey } from './metadata-keys.js';
 import type { SchemeOutlook } from './outlook.js';
 
 export interface NextStep {
@@ -40,7 +41,8 @@ function isQuantized({ quantization }: Pick<Inspection, 'quantization'>): boolea
 }
 
 function verifySteps(facts: Omit<Inspection, 'next'>): NextStep[] {
-  if (Object.keys(facts.provenance).length === 0) return [];
+  // Masks and cuts are noted in the metadata too, and have no receipt.
+  if (!Object.hasOwn(facts.provenance, recipeKey)) return [];
   return [
     {
       command: `pare verify ${fileOf(facts)}`,

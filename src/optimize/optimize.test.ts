@@ -42,6 +42,18 @@ test('a limit that cannot be measured is refused before any candidate is made', 
   expect(tasks).not.toContain('make candidates');
 });
 
+test.each([
+  { rounds: 2 },
+  { criterion: 'taylor' },
+  { finetune: {} },
+  { prune: 0.5, rounds: 2 },
+  { prune: 0.5, criterion: 'guess' },
+])('%j says less than it takes, and is refused', async (options) => {
+  await expect(
+    optimize(relu(), noiseData(8), engine, { ...settings, ...options }),
+  ).rejects.toMatchObject({ code: 'usage' });
+});
+
 test('a promise that nothing can keep fails by quality, and no candidate is chosen', async () => {
   const promise = { minSnr: 300 };
   const options = { ...settings, goal: 'size', promise, samples: 16 } as const;

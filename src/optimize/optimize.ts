@@ -18,6 +18,7 @@ import type { Evaluation } from '../measure/evaluation.js';
 import type { NamedModel } from '../measure/named-model.js';
 import { passContext } from '../pass.js';
 import { type Progress, silent } from '../progress.js';
+import { criterionNamed } from '../prune/criteria/index.js';
 import type { finetuneOptions } from '../train/finetune-options.js';
 import { type Candidate, type Dropped, makeCandidates, sizeOfSource } from './candidate.js';
 import { choose, type Goal } from './choose.js';
@@ -41,9 +42,10 @@ import {
   defaultPromise,
   type QualityPromise,
 } from './promise.js';
-import type { Recipe } from './recipe.js';
+import type { Recipe, Step } from './recipe.js';
 import type { NodeDamage } from './relax.js';
 import { relaxCandidate } from './relax-candidate.js';
+import { roundSteps } from './rounds.js';
 import {
   type Borders,
   type CandidateSpec,
@@ -60,7 +62,14 @@ export interface OptimizeOptions {
   readonly promise?: QualityPromise | undefined;
   /** Share of MACs to take out, in (0, 1): candidates with fewer channels and heads. Default none. */
   readonly prune?: number | undefined;
-  /** Options of fine-tuning behind the cut of `prune`, such as `{ epochs: 5 }`. Default none. */
+  /** What leaves first, see the pass `prune-structured`. Default wanda. */
+  readonly criterion?: string | undefined;
+  /** The cut is made in as many parts, with training behind each. Default 1. */
+  readonly rounds?: number | undefined;
+  /**
+   * Options of fine-tuning behind the cut of `prune`, such as `{ epochs: 5 }`, in all rounds
+   * together. Default none.
+   */
   readonly finetune?: z.input<typeof finetuneOptions> | undefined;
   /** Integers at the model's inputs and outputs. Default none. */
   readonly borders?: Borders | undefined;
@@ -134,7 +143,7 @@ export async function optimize(
 ): Promise<OptimizeResult> {
   const { signal, progress = silent, goal = 'balanced', seed = 0, threads = 1, version } = options;
   const { finetune } = options;
-  checkFinetune(options);
+  const cut = cutOf(options);
   const source = await modelSource(model);
   const original: NamedModel = { name: originalName, source };
   const sizeBytes = sizeOfSource(source);
@@ -150,10 +159,7 @@ export async function optimize(
   };
 
   const plain = candidatesFor(options.target);
-  const specs = withBorders(
-    options.prune === undefined ? plain : withPruning(plain, { macs: options.prune }, finetune),
-    options.borders ?? {},
-  );
+  const specs = withBorders(cut ? withPruning(plain, cut) : plain, options.borders ?? {});
   const known = await measurable(original, dataset, engine, samples.evaluate, signal);
   const promise = options.promise ?? defaultPromise(known);
   checkPromise(promise, known);
@@ -253,10 +259,21 @@ export async function optimize(
   };
 }
 
-function checkFinetune({ finetune, prune }: OptimizeOptions): void {
-  if (!finetune || prune !== undefined) return;
-  throw new PareError('usage', 'optimize: there is nothing to fine-tune without a cut', {
-    hint: 'say how much to take out, such as --prune 50%, or train the model with pare finetune',
+/** The steps that all pruned candidates begin with; undefined where nothing is to be cut. */
+function cutOf({ prune, criterion, finetune, rounds }: OptimizeOptions): Step[] | undefined {
+  if (prune === undefined) {
+    const given = finetune ? 'finetune' : rounds === undefined ? 'criterion' : 'rounds';
+    if (!finetune && rounds === undefined && criterion === undefined) return undefined;
+    throw new PareError('usage', `optimize: ${given} is for a cut, and nothing is to be cut`, {
+      hint: 'say how much to take out, such as --prune 50%, or train the model with pare finetune',
+    });
+  }
+  if (criterion !== undefined) criterionNamed(criterion);
+  return roundSteps({
+    method: 'structured',
+    prune: { macs: prune, ...(criterion !== undefined && { criterion }) },
+    finetune,
+    rounds,
   });
 }
 

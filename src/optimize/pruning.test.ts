@@ -3,8 +3,12 @@ import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
 import { passContext } from '../pass.js';
 import { makeCandidates } from './candidate.js';
+import { roundSteps } from './rounds.js';
 import { candidatesFor, withBorders, withPruning } from './targets.js';
 import { fragileChain } from './test-models.js';
+
+const cut = (prune: object, finetune?: object) =>
+  roundSteps({ method: 'structured', prune: { ...prune }, finetune });
 
 let engine: Engine;
 beforeAll(async () => {
@@ -14,7 +18,7 @@ afterAll(() => engine.close());
 
 test('every candidate comes again behind a cut, and relaxes the same steps', () => {
   const plain = candidatesFor('node');
-  const specs = withPruning(plain, { macs: 0.3 });
+  const specs = withPruning(plain, cut({ macs: 0.3 }));
   expect(specs.slice(0, plain.length)).toEqual(plain);
   expect(specs).toHaveLength(2 * plain.length);
   for (const [at, spec] of specs.slice(plain.length).entries()) {
@@ -32,7 +36,7 @@ test('every candidate comes again behind a cut, and relaxes the same steps', () 
 });
 
 test('training comes between the cut and the integers', () => {
-  const specs = withPruning(candidatesFor('node'), { macs: 0.3 }, { epochs: 2 });
+  const specs = withPruning(candidatesFor('node'), cut({ macs: 0.3 }, { epochs: 2 }));
   const trained = specs.filter(({ name }) => name.startsWith('pruned + trained'));
   expect(trained).toHaveLength(specs.length / 2);
   for (const { recipe, relax } of trained) {
@@ -43,7 +47,7 @@ test('training comes between the cut and the integers', () => {
 
 test('raw inputs come behind the cut, which takes the samples of the model as it was', () => {
   const input = { scale: 1 };
-  for (const { recipe } of withBorders(withPruning(candidatesFor('node'), {}), { input })) {
+  for (const { recipe } of withBorders(withPruning(candidatesFor('node'), cut({})), { input })) {
     const passes = recipe.map(({ pass }) => pass);
     const cut = passes.indexOf('prune-structured');
     if (cut >= 0) expect(passes.indexOf('quantize-input')).toBeGreaterThan(cut);
@@ -56,7 +60,7 @@ test('the cut is made once for all candidates, and a target out of reach drops t
   const plain = candidatesFor('node').filter(({ name }) => /^(dynamic|stored) int8$/.test(name));
   const make = (macs: number) => {
     const context = { ...passContext({ engine }), firstSteps: new Map() };
-    return makeCandidates(fragileChain(), withPruning(plain, { macs }), '0.0.0', context);
+    return makeCandidates(fragileChain(), withPruning(plain, cut({ macs })), '0.0.0', context);
   };
   const { made } = await make(0.3);
   const cuts = made.flatMap(({ reports }) =>

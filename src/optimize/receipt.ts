@@ -131,13 +131,22 @@ export function makeReceipt(result: OptimizeResult, parts: ReceiptParts): Receip
     candidates: result.candidates,
     changed: winner.reports.map(({ pass, changed }) => ({ pass, nodes: changed.length })),
     skipped: groupSkips(winner.reports),
-    notes: [
-      ...result.notes,
-      ...winner.reports.flatMap(({ pass, notes, warnings = [] }) =>
-        [...warnings, ...notes].map((note) => `${pass}: ${note}`),
-      ),
-    ],
+    notes: [...result.notes, ...stepNotes(winner.reports)],
   };
+}
+
+/** Notes with the name of their step; a pass that comes several times says which time it is. */
+export function stepNotes(reports: readonly PassReport[]): string[] {
+  const times = new Map<string, number>();
+  for (const { pass } of reports) times.set(pass, (times.get(pass) ?? 0) + 1);
+  const seen = new Map<string, number>();
+  return reports.flatMap(({ pass, notes, warnings = [] }) => {
+    const time = (seen.get(pass) ?? 0) + 1;
+    seen.set(pass, time);
+    const of = times.get(pass)!;
+    const name = of === 1 ? pass : `${pass} (${time} of ${of})`;
+    return [...warnings, ...notes].map((note) => `${name}: ${note}`);
+  });
 }
 
 /**
@@ -145,7 +154,7 @@ export function makeReceipt(result: OptimizeResult, parts: ReceiptParts): Receip
  * share are told once.
  */
 export function groupSkips(reports: readonly PassReport[]): SkipGroup[] {
-  const groups = new Map<string, { pass: string; op: string; reason: string; nodes: string[] }>();
+  const groups = new Map<string, Omit<SkipGroup, 'nodes'> & { readonly nodes: Set<string> }>();
   for (const [at, { pass, skipped }] of reports.entries()) {
     const changedLater = new Set(
       reports.slice(at + 1).flatMap(({ changed }) => changed.map(({ node }) => node)),
@@ -154,12 +163,15 @@ export function groupSkips(reports: readonly PassReport[]): SkipGroup[] {
       if (changedLater.has(skip.node)) continue;
       const reason = sharedReason(skip);
       const key = `${pass}|${skip.op}|${reason}`;
-      const group = groups.get(key) ?? { pass, op: skip.op, reason, nodes: [] };
+      const group = groups.get(key) ?? { pass, op: skip.op, reason, nodes: new Set() };
       groups.set(key, group);
-      group.nodes.push(skip.node);
+      // A pass that comes again leaves the same nodes again.
+      group.nodes.add(skip.node);
     }
   }
-  return [...groups.values()].sort((a, b) => b.nodes.length - a.nodes.length);
+  return Array.from(groups.values(), (group) => ({ ...group, nodes: [...group.nodes] })).sort(
+    (a, b) => b.nodes.length - a.nodes.length,
+  );
 }
 
 /** Names in quotes differ from node to node; the reason behind them does not. */

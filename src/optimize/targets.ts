@@ -160,23 +160,15 @@ export function candidatesFor(target: Target): readonly CandidateSpec[] {
 
 /**
  * Every candidate, and every candidate again behind a cut: what a smaller model gains, its integers
- * gain too. Simplify runs once more after the cut, since it takes equal tensors apart before it.
+ * gain too. The last simplification runs after the cut, since the first takes equal tensors apart.
  *
- * @param options of the pass `prune-structured`, such as `{ macs: 0.3 }`
- * @param finetune options of training behind the cut, such as `{ epochs: 5 }`; default none
+ * @param cut see roundSteps
  */
 export function withPruning(
   specs: readonly CandidateSpec[],
-  options: Readonly<Record<string, unknown>>,
-  finetune?: Readonly<Record<string, unknown>>,
+  cut: readonly Step[],
 ): readonly CandidateSpec[] {
-  const cut: Step[] = [
-    { pass: simplified.pass, options: { unshare: true } },
-    { pass: 'prune-structured', options },
-    simplified,
-    ...(finetune ? [{ pass: 'finetune', options: finetune }] : []),
-  ];
-  const word = finetune ? 'pruned + trained' : 'pruned';
+  const word = cut.some(({ pass }) => pass === 'finetune') ? 'pruned + trained' : 'pruned';
   const pruned = specs.map(({ name, why, recipe: [, ...rest], relax }): CandidateSpec => {
     const shifted = relax && {
       relax: { ...relax, steps: relax.steps.map((step) => step + cut.length - 1) },

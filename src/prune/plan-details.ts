@@ -25,7 +25,9 @@ export interface PlanDetails {
   readonly frozen: readonly Frozen[];
   readonly before: Cost;
   readonly after: Cost;
-  /** Null where it was turned off. */
+  /** MACs and parameters before the cut that this one continues; null where it continues none. */
+  readonly original: Pick<Cost, 'macs' | 'parameters'> | null;
+  /** Null where it was turned off, and where nothing was cut. */
   readonly proof: Proof | null;
   /** Null where nothing was repaired. */
   readonly repair: RepairReport | null;
@@ -36,7 +38,7 @@ export function planDetails(
   cut: Cut,
   left: ReadonlyMap<Family, string>,
   costs: Pick<PlanDetails, 'before' | 'after'>,
-): Omit<PlanDetails, 'proof' | 'repair'> {
+): Omit<PlanDetails, 'original' | 'proof' | 'repair'> {
   const rows = families.map((family): PlanRow => {
     const { id, kind, units, unitWidth, members } = family;
     const kept = units - (cut.get(id)?.size ?? 0);

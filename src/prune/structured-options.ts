@@ -18,6 +18,11 @@ export const structuredOptions = z.object({
   ratio: z.optional(share),
   /** Largest size of the file. */
   sizeBytes: z.optional(z.number().check(z.gt(0))),
+  /**
+   * Goes on with the last cut: shares, alignments and `largestShare` count from what the model was
+   * before it, as its metadata tell. Not for `ratio`.
+   */
+  continued: z._default(z.boolean(), false),
   /** Default: wanda where there are samples, lamp where there are none. */
   criterion: z.optional(z.enum(criterionNames)),
   /** How scores of the weights of a unit become one. */
@@ -56,6 +61,11 @@ export function targetOf(options: StructuredOptions): PruneTarget {
   if (ratio !== undefined) targets.push({ kind: 'ratio', share: ratio });
   if (sizeBytes !== undefined) targets.push({ kind: 'size', bytes: sizeBytes });
   const [target] = targets;
+  if (options.continued && ratio !== undefined) {
+    throw new PareError('usage', 'structured: a cut by ratio cannot be continued', {
+      hint: 'units that have left are ranked no more: give macs, params or sizeBytes',
+    });
+  }
   if (target && targets.length === 1) return target;
   throw new PareError(
     'usage',

@@ -14,13 +14,14 @@ import { analyzeCoupling } from './analyze-coupling.js';
 import { criterionNamed } from './criteria/index.js';
 import { collectData } from './criterion-data.js';
 import { applyCut } from './cut.js';
+import { readCut, recordCut } from './cut-record.js';
 import type { Coupling, Cut, Family } from './family.js';
 import { type PlanDetails, planDetails } from './plan-details.js';
 import { type Proof, proveCut } from './proof.js';
 import { type RepairReport, repair } from './repair/repair.js';
 import { scoresOf } from './scores.js';
 import { alignments } from './select/align.js';
-import { costModel } from './select/cost.js';
+import { type Cost, costModel } from './select/cost.js';
 import type { ScoredFamily } from './select/moves.js';
 import { selectUnits } from './select/select.js';
 import { type StructuredOptions, structuredOptions, targetOf } from './structured-options.js';
@@ -44,10 +45,10 @@ export const structured = definePass({
   async run(model, options, context) {
     const report = new ReportBuilder();
     const target = targetOf(options);
+    const earlier = options.continued ? readCut(model) : undefined;
     checkPatterns(options.exclude, model.allNodes(), 'exclude');
     const { split, norms, dims } = options;
-    const original = cloneModel(model);
-    const coupling = await analyzeCoupling(original, { split, norms, dims }, context);
+    const coupling = await analyzeCoupling(cloneModel(model), { split, norms, dims }, context);
     throwIfAborted(context.signal);
     const left: Left = new Map();
     const scored = await scoreFamilies(coupling, options, context, left);
@@ -55,31 +56,41 @@ export const structured = definePass({
     const costs = await costModel(coupling, types);
     const { scope, largestShare } = options;
     const align = options.align ?? alignments[context.engine?.target ?? 'node'];
+    const original = earlier && { macs: earlier.macs, parameters: earlier.parameters };
     const { cut, before, after } = selectUnits(scored, target, costs, {
       scope,
       align,
       largestShare,
+      units: earlier?.units,
+      original,
     });
+    const isCut = cut.size > 0;
     await applyCut(model, coupling, cut);
-    const proof = options.proof ? await prove(coupling, cut, model, options, context) : null;
+    const proof =
+      options.proof && isCut ? await prove(coupling, cut, model, options, context) : null;
     const repaired = await repairCut(model, coupling, cut, types, options, context);
 
     reportCut(report, coupling, cut);
     for (const { node, op, reason } of repaired?.left ?? [])
       report.note(`not refitted: ${op} "${node}": ${reason}`);
-    if (!proof) report.warn('the cut was not proved (proof is off)');
+    if (!isCut) report.note('nothing was cut: no unit has to leave for this target');
+    else if (!proof) report.warn('the cut was not proved (proof is off)');
     else if (proof.blind)
       report.warn('the proof is blind: what was cut does not show in the outputs');
-    if (!repaired && (options.refit || options.statistics) && cut.size > 0)
+    if (!repaired && (options.refit || options.statistics) && isCut)
       report.note('nothing was repaired: there are no samples');
     const details: PlanDetails = {
       ...planDetails(coupling, cut, left, { before, after }),
+      original: original ?? null,
       proof,
       repair: repaired ?? null,
     };
     report.details = details;
-    report.note(
-      `${formatPercent(1 - after.macs / Math.max(1, before.macs))} fewer MACs, ${formatPercent(1 - after.parameters / Math.max(1, before.parameters))} fewer parameters`,
+    report.note(fewerText(before, after));
+    if (original) report.note(`with the cuts before: ${fewerText(original, after)}`);
+    recordCut(
+      model,
+      earlier ?? { macs: before.macs, parameters: before.parameters, units: unitsOf(coupling) },
     );
     return report;
   },
@@ -137,6 +148,17 @@ async function repairCut(
   if (!context.samples || (!refit && !statistics) || cut.size === 0) return undefined;
   const options = { refit, statistics, ridge, maxFeatures };
   return await repair({ pruned, coupling, cut, types, options }, context);
+}
+
+type Counts = Pick<Cost, 'macs' | 'parameters'>;
+
+function fewerText(before: Counts, after: Counts): string {
+  const fewer = (key: keyof Counts) => formatPercent(1 - after[key] / Math.max(1, before[key]));
+  return `${fewer('macs')} fewer MACs, ${fewer('parameters')} fewer parameters`;
+}
+
+function unitsOf({ families }: Coupling): Record<string, number> {
+  return Object.fromEntries(families.map(({ id, units }) => [id, units]));
 }
 
 function reportCut(report: ReportBuilder, { families, frozen, model }: Coupling, cut: Cut): void {

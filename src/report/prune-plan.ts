@@ -54,14 +54,21 @@ function groupFrozen({ frozen }: PlanDetails): Cell[][] {
     .map(({ by, reason, count }) => [String(count), by, reason]);
 }
 
-function summary({ before, after, proof, repair }: PlanDetails): string {
+function summary({ rows, before, after, original, proof, repair }: PlanDetails): string {
   const less = (a: number, b: number) => formatPercent(b > 0 ? 1 - a / b : 0);
   const lines = [
     `MACs ${formatCount(before.macs)} to ${formatCount(after.macs)} (${less(after.macs, before.macs)} fewer), ` +
       `parameters ${formatCount(before.parameters)} to ${formatCount(after.parameters)} (${less(after.parameters, before.parameters)} fewer), ` +
       `file ${formatBytes(before.bytes)} to ${formatBytes(after.bytes)}`,
   ];
-  if (proof)
+  if (original) {
+    lines.push(
+      `With the cuts before: ${less(after.macs, original.macs)} fewer MACs, ${less(after.parameters, original.parameters)} fewer parameters`,
+    );
+  }
+  if (rows.every(({ unitsBefore, unitsAfter }) => unitsAfter === unitsBefore))
+    lines.push('Nothing was cut: no unit has to leave for this target');
+  else if (proof)
     lines.push(`Proof: zeroed and cut model agree to ${proof.relativeError.toExponential(1)}`);
   else lines.push('NOT PROVED: the cut model was not compared with the zeroed one');
   if (repair) {

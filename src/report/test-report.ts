@@ -280,6 +280,10 @@ export function fullReport(): Report {
         learningRate: 0.01 / epoch,
         seconds: 12.5,
       })),
+      rounds: [1, 3].map((firstEpoch) => ({
+        before: [`prune-structured: 16.00 % fewer MACs, ${hostile}`],
+        ...{ firstEpoch, startScore: 0.61, bestScore: 0.8, bestEpoch: firstEpoch },
+      })),
       trained: 40,
       frozen: [{ name: hostile, reason: 'is frozen by --freeze' }],
     },

@@ -12,6 +12,23 @@ import { finetuneOptions } from './finetune-options.js';
 /** Its name in recipes and reports. */
 export const finetuneStepName = 'finetune';
 
+/** `details` of its report. Plain JSON. */
+export interface TrainingDetails
+  extends Pick<
+    FinetuneResult,
+    | 'history'
+    | 'bestEpoch'
+    | 'scoreName'
+    | 'startScore'
+    | 'bestScore'
+    | 'restarts'
+    | 'losses'
+    | 'frozen'
+  > {
+  /** Tensors that learned. */
+  readonly trained: number;
+}
+
 /**
  * @param given what differs from the defaults of finetune
  * @throws PareError `usage` for a wrong option and without `context.training`
@@ -67,11 +84,15 @@ function reportOf(
   for (const { from, to } of restarts) {
     notes.push(`a rate of ${from} made it worse, and training began again at ${to}`);
   }
+  const { frozen } = result;
+  const trained = result.trained.length;
+  const scores = { scoreName, startScore, bestScore, bestEpoch };
+  const details: TrainingDetails = { history, ...scores, restarts, losses, trained, frozen };
   return {
     pass: finetuneStepName,
     options,
     changed: Array.from(changed, (node) => ({ node: node.label, op: node.op, what: 'trained' })),
-    skipped: result.frozen.flatMap(({ name, reason }) =>
+    skipped: frozen.flatMap(({ name, reason }) =>
       Array.from(nodesOf([name]), (node) => ({
         node: node.label,
         op: node.op,
@@ -79,6 +100,6 @@ function reportOf(
       })),
     ),
     notes,
-    details: { history, bestEpoch, scoreName, startScore, bestScore, restarts },
+    details,
   };
 }

@@ -25,6 +25,16 @@ export const optimizeOptions = z.object({
       }),
     ),
   ),
+  criterion: z.optional(
+    z
+      .string()
+      .check(
+        meta(
+          'with --prune: what leaves first: wanda (the default), taylor, hessian, l1, l2, lamp, fpgm, bn-scale, activation, apoz, random',
+          { placeholder: 'NAME' },
+        ),
+      ),
+  ),
   finetune: z._default(
     z.boolean().check(meta('with --prune: train what was cut on the outputs of the original')),
     false,
@@ -32,9 +42,20 @@ export const optimizeOptions = z.object({
   epochs: z.optional(
     z.int().check(
       z.positive(),
-      meta('with --finetune: how often every sample is seen (default: 10)', {
+      meta('with --finetune: how often every sample is seen, in all rounds (default: 10)', {
         placeholder: 'N',
       }),
+    ),
+  ),
+  rounds: z.optional(
+    z.int().check(
+      z.positive(),
+      meta(
+        'with --finetune: make the cut in so many parts, with training behind each (default: 1)',
+        {
+          placeholder: 'N',
+        },
+      ),
     ),
   ),
   report: reportField,
@@ -71,6 +92,11 @@ export const optimizeCommand = defineCommand({
       command:
         'optimize resnet.onnx --data photos --preprocess imagenet --prune 50% --finetune --epochs 5',
       text: 'half of the MACs, trained behind the cut on samples that do not evaluate',
+    },
+    {
+      command:
+        'optimize resnet.onnx --data photos --preprocess imagenet --prune 70% --criterion taylor --finetune --epochs 20 --rounds 4',
+      text: 'in four rounds of pruning and five epochs of training',
     },
   ],
   run: async (context) => (await import('../run/optimize.js')).run(context),

@@ -99,6 +99,11 @@ export const methodFields = {
       }),
     ),
   ),
+  continued: z.optional(
+    z
+      .boolean()
+      .check(meta('structured: go on with the last cut: shares are of the model before it')),
+  ),
   split: z.optional(
     z
       .enum(['auto', 'heads', 'head-dim'])

@@ -18,6 +18,7 @@ import { describeMachine } from '../../optimize/node-machine.js';
 import { type OptimizeResult, optimize } from '../../optimize/optimize.js';
 import { promiseText, type QualityPromise } from '../../optimize/promise.js';
 import { groupSkips, makeReceipt } from '../../optimize/receipt.js';
+import { trainingOfSteps } from '../../report/build/training.js';
 import { beforeAfterTable, candidateTable } from '../../report/optimize-table.js';
 import { version } from '../../version.js';
 import type { CommandContext } from '../command.js';
@@ -72,6 +73,8 @@ export async function run(
           promise: promiseOf(options),
           borders: await bordersOf(options),
           prune: options.prune,
+          criterion: options.criterion,
+          rounds: options.rounds,
           finetune: finetuneOf(options),
           threads: globals.threads,
           samples: options.samples,
@@ -152,6 +155,7 @@ export async function run(
               ...{ recipe: winner.recipe, reports: winner.reports, notes: result.notes },
               ...{ promise: result.promise, search: result },
               bench: benchOf(result),
+              training: trainingOfSteps(winner.reports),
             },
           },
           { force: globals.force, inputs, signal },

@@ -31,16 +31,20 @@ export function alignmentOf(width: number, wanted: number): number {
 /**
  * Numbers of units that may be kept, from most to least, without all of them. Never zero, and at
  * least the share of the family that may not go.
+ *
+ * @param original units before an earlier cut that this one continues: a width that was halved is
+ *   still aligned as the whole one
  */
 export function keptCounts(
   { units, unitWidth }: Pick<Family, 'units' | 'unitWidth'>,
   wanted: number,
   largestShare: number,
+  original = units,
 ): number[] {
-  const align = alignmentOf(units * unitWidth, wanted);
+  const align = alignmentOf(original * unitWidth, wanted);
   const step = align / greatestCommonDivisor(align, Math.max(1, unitWidth));
   // Without the small term 1 - 0.9 of 10 units would be 2 of them.
-  const least = Math.max(1, Math.ceil(units * (1 - largestShare) - 1e-9));
+  const least = Math.max(1, Math.ceil(original * (1 - largestShare) - 1e-9));
   const counts: number[] = [];
   for (let kept = Math.floor((units - 1) / step) * step; kept >= least && kept > 0; kept -= step) {
     counts.push(kept);

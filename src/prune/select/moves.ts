@@ -43,6 +43,8 @@ export interface MoveOptions {
   readonly align: number;
   /** Largest share of a family's units that may leave. */
   readonly largestShare: number;
+  /** Units of families before the cut that this one continues, by id. Default what they have. */
+  readonly units?: Readonly<Record<string, number>> | undefined;
 }
 
 export interface Moves {
@@ -59,7 +61,9 @@ export function planMoves(scored: readonly ScoredFamily[], options: MoveOptions)
   const keys = keysOf(scored, orders, options.scope);
   const list: Move[] = [];
   for (const [at, { family }] of scored.entries()) {
-    for (const kept of keptCounts(family, options.align, options.largestShare)) {
+    const { align, largestShare, units } = options;
+    const original = units && Object.hasOwn(units, family.id) ? units[family.id] : undefined;
+    for (const kept of keptCounts(family, align, largestShare, original)) {
       list.push({ at, kept, key: keys[at]![family.units - kept - 1]! });
     }
   }

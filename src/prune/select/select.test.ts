@@ -43,6 +43,25 @@ describe('keptCounts', () => {
     expect(keptCounts({ units: 10, unitWidth: 1 }, 1, 0.9).at(-1)).toBe(1);
     expect(alignmentOf(3, 16)).toBe(1);
   });
+
+  it('goes on behind an earlier cut as if there had been one', () => {
+    const units = fc.integer({ min: 1, max: 200 });
+    fc.assert(
+      fc.property(
+        units,
+        fc.constantFrom(1, 8),
+        alignArb,
+        shareArb,
+        (all, unitWidth, align, most) => {
+          const counts = keptCounts({ units: all, unitWidth }, align, most);
+          for (const [at, kept] of counts.entries()) {
+            const rest = keptCounts({ units: kept, unitWidth }, align, most, all);
+            expect(rest).toEqual(counts.slice(at + 1));
+          }
+        },
+      ),
+    );
+  });
 });
 
 describe('planMoves', () => {

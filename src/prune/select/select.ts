@@ -8,7 +8,7 @@ import type { Cut } from '../family.js';
 import type { Cost, CostModel } from './cost.js';
 import { type MoveOptions, type Moves, planMoves, type ScoredFamily } from './moves.js';
 
-/** What the cut has to reach; shares are of what the model has now, in (0, 1). */
+/** What the cut has to reach; shares are of what the model has or had, in (0, 1). */
 export type PruneTarget =
   /** Share of the units to remove, of those that compete with each other. */
   | { readonly kind: 'ratio'; readonly share: number }
@@ -21,6 +21,11 @@ export interface Selection {
   readonly after: Cost;
 }
 
+export interface SelectOptions extends MoveOptions {
+  /** What shares are of, where an earlier cut is continued. Default what the model has. */
+  readonly original?: Pick<Cost, 'macs' | 'parameters'> | undefined;
+}
+
 /**
  * @param scored families that may shrink, each with its scores; larger is more important
  * @throws PareError `budget` when no cut meets the target: with the best that can be reached and
@@ -30,18 +35,19 @@ export function selectUnits(
   scored: readonly ScoredFamily[],
   target: PruneTarget,
   costs: CostModel,
-  options: MoveOptions,
+  options: SelectOptions,
 ): Selection {
   const comparable =
     options.scope === 'global-per-mac' ? scored.map((each) => perMac(each, costs)) : scored;
   const moves = planMoves(comparable, options);
+  const base: Cost = { ...costs.full, ...options.original };
   const count = target.kind === 'ratio' ? countUpTo(moves, target.share) : shortest(moves);
   const cut = moves.cut(count);
   return { cut, before: costs.full, after: costs.of(cut) };
 
   function shortest({ list, cut: cutOf }: Moves): number {
-    const meets = (length: number) => isMet(target, costs.full, costs.of(cutOf(length)));
-    if (!meets(list.length)) throw unreachable(comparable, target, costs, options);
+    const meets = (length: number) => isMet(target, base, costs.of(cutOf(length)));
+    if (!meets(list.length)) throw unreachable(comparable, target, costs, base, options);
     let [low, high] = [0, list.length];
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -74,6 +80,7 @@ function unreachable(
   scored: readonly ScoredFamily[],
   target: PruneTarget,
   costs: CostModel,
+  base: Cost,
   options: MoveOptions,
 ): PareError {
   const reach = (limits: MoveOptions) => {
@@ -93,11 +100,11 @@ function unreachable(
       ? formatBytes(target.bytes)
       : `${formatPercent(target.kind === 'ratio' ? 0 : target.share)} fewer ${nounOf(target)}`;
   const limits = binding.map(
-    ({ limit, reached }) => `without ${limit}: ${reachedText(target, costs.full, reached)}`,
+    ({ limit, reached }) => `without ${limit}: ${reachedText(target, base, reached)}`,
   );
   return new PareError(
     'budget',
-    `prune: ${wanted} cannot be reached; at most ${reachedText(target, costs.full, best)}`,
+    `prune: ${wanted} cannot be reached; at most ${reachedText(target, base, best)}`,
     {
       hint:
         limits.length > 0
