@@ -175,7 +175,7 @@ export interface InputAttribution {
   readonly input: string;
   /**
    * Dims of the input without the batch, and one number per element. Of long last axes blocks are
-   * summed, so that neither is above 64.
+   * summed, so that neither is above 64, and a signal not above 160.
    */
   readonly dims: readonly number[];
   readonly values: readonly number[];
