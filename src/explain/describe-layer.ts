@@ -31,6 +31,7 @@ export function describeLayer(layer: Layer, data: Collected, key: SampleKey): La
   return {
     id: layer.id,
     op: layer.node.op,
+    weight: layer.weights[0]?.value.name ?? null,
     value: layer.value.name,
     axis: layer.axis,
     kind: layer.kind,

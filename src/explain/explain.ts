@@ -95,6 +95,7 @@ export async function explain(
       output: subject.target.logits,
       classes: subject.target.classes,
       classNames: dataset.classes ?? null,
+      tokens: null,
     },
     data: {
       name: dataset.name,

@@ -2,15 +2,17 @@
  * As much of an explanation as a page shows: the scores of one criterion, the most important units
  * of each layer with their samples, curves, agreement. Converts, measures nothing.
  */
-import { type Preview as Picture, picture } from '../../data/preview.js';
+import { picture } from '../../data/preview.js';
 import type {
+  Exemplar,
   Explanation,
   Faithfulness,
   InputAttribution,
   LayerExplanation,
-  Preview,
+  Preview as Shown,
 } from '../../explain/explanation.js';
-import type { ExplanationData, UnitData } from '../data/explanation.js';
+import type { ExemplarData, ExplanationData, UnitData } from '../data/explanation.js';
+import type { Preview } from '../data/quality.js';
 
 /** Units of a layer that are shown with their samples, and samples of a unit. */
 const mostUnits = 4;
@@ -35,9 +37,10 @@ export function explanationPart(explanation: Explanation): ExplanationData {
       const scores = layer.scores[criterion];
       if (!scores) return [];
       return {
-        ...{ id: layer.id, op: layer.op, kind: layer.kind },
+        ...{ id: layer.id, op: layer.op, weight: layer.weight, kind: layer.kind },
         scores: [...scores],
         dead: layer.dead.length,
+        twins: layer.redundancy?.correlation.filter(isTwin).length ?? null,
         top: topUnits(layer, scores, cards),
       };
     }),
@@ -61,6 +64,7 @@ export function explanationPart(explanation: Explanation): ExplanationData {
       method: input.method,
       picture: attributionPicture(input),
       original: cards.previewOf(input.sample),
+      error: input.completenessError,
     })),
     attributionTests: (faithfulness?.inputs ?? []).map((row) => ({ ...row })),
     skipped: skipped.map(({ what, reason }) => ({ what, reason })),
@@ -86,15 +90,17 @@ function topUnits(
 ): UnitData[] {
   const { ablation, exemplars, statistics, serves, redundancy } = layer;
   const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!);
-  const samples = (list: readonly { readonly sample: number }[] | undefined, most: number) =>
-    (list ?? []).slice(0, most).map(({ sample }) => cards.indexOf(sample));
+  const samples = (list: readonly Exemplar[] | undefined, most: number) =>
+    (list ?? []).slice(0, most).map((each) => exemplarOf(each, layer, cards));
   return order.slice(0, mostUnits).map((unit) => {
     const nearest = redundancy?.nearest[unit] ?? -1;
     return {
       ...{ unit, score: scores[unit]! },
       loss: ablation?.loss[unit] ?? null,
       accuracy: ablation?.accuracy[unit] ?? null,
-      zeros: Math.min(1, Math.max(0, statistics.zeroShare[unit]!)),
+      zeros: share(statistics.zeroShare[unit]!),
+      saturated: statistics.saturatedShare && share(statistics.saturatedShare[unit]!),
+      worst: worstClass(ablation?.perClass?.[unit], cards),
       serves: (serves[unit] ?? []).map(cards.className),
       nearest: nearest < 0 ? null : nearest,
       correlation: nearest < 0 ? null : redundancy!.correlation[unit]!,
@@ -102,6 +108,42 @@ function topUnits(
       least: samples(exemplars.least[unit], mostLeast),
     };
   });
+}
+
+/** Correlation from which two units say nearly the same. */
+const isTwin = (correlation: number) => Math.abs(correlation) >= 0.95;
+
+const share = (value: number) => Math.min(1, Math.max(0, value));
+
+/** Null where no class loses anything. */
+function worstClass(
+  changes: readonly (number | null)[] | undefined,
+  cards: SampleCards,
+): UnitData['worst'] {
+  const least = Math.min(0, ...(changes ?? []).map((change) => change ?? 0));
+  if (!changes || least === 0) return null;
+  return { class: cards.className(changes.indexOf(least)), accuracy: least };
+}
+
+function exemplarOf(
+  { sample, value, place }: Exemplar,
+  { positions }: LayerExplanation,
+  cards: SampleCards,
+): ExemplarData {
+  const sides = positions.filter((dim) => dim > 1);
+  const preview = cards.card(sample)?.preview ?? null;
+  const common = { sample: cards.indexOf(sample), value, at: null, context: null };
+  if (preview?.kind === 'tokens' && sides.length === 1)
+    return { ...common, context: cards.contextOf(preview.ids, place) };
+  const rows = sides[0] ?? 1;
+  const columns = sides[1] ?? 1;
+  if (preview?.kind === 'image' && sides.length === 2) {
+    const row = Math.floor(place / columns);
+    return { ...common, at: [((place % columns) + 0.5) / columns, (row + 0.5) / rows] };
+  }
+  if (preview?.kind === 'signal' && sides.length === 1)
+    return { ...common, at: [(place + 0.5) / rows] };
+  return common;
 }
 
 function faithfulnessOf(
@@ -151,22 +193,47 @@ class SampleCards {
     this.#explanation = explanation;
   }
 
-  readonly className = (index: number): string =>
-    this.#explanation.model.classNames?.[index] ?? String(index);
+  readonly className = (index: number): string => {
+    const { tokens, classNames } = this.#explanation.model;
+    return tokens?.[index] ?? classNames?.[index] ?? String(index);
+  };
 
   idOf(sample: number): string {
-    return this.#card(sample)?.id ?? String(sample);
+    return this.card(sample)?.id ?? String(sample);
   }
 
-  previewOf(sample: number): Picture {
-    return pictureOf(this.#card(sample)?.preview ?? null);
+  previewOf(sample: number): Preview {
+    const preview = this.card(sample)?.preview ?? null;
+    if (preview?.kind !== 'tokens') return pictureOf(preview);
+    const rest = preview.ids.length > mostTokens ? ' ...' : '';
+    return { kind: 'text', text: this.#textOf(preview.ids.slice(0, mostTokens)) + rest };
+  }
+
+  /** A token with those around it. */
+  contextOf(ids: readonly number[], place: number): ExemplarData['context'] {
+    if (place >= ids.length) return null;
+    const start = Math.max(0, place - tokensBefore);
+    const end = place + 1 + tokensAfter;
+    const dots = (is: boolean) => (is ? '…' : '');
+    return {
+      before: dots(start > 0) + this.#textOf(ids.slice(start, place), true),
+      token: this.#textOf([ids[place]!]),
+      after: this.#textOf(ids.slice(place + 1, end), true) + dots(end < ids.length),
+    };
+  }
+
+  /** Pieces as they follow each other; ids stand apart. */
+  #textOf(ids: readonly number[], isBeside = false): string {
+    const { tokens } = this.#explanation.model;
+    if (tokens) return ids.map((id) => tokens[id] ?? `[${id}]`).join('');
+    return isBeside && ids.length > 0 ? ` ${ids.join(' ')} ` : ids.join(' ');
   }
 
   /** Place of a sample in the list, which it joins. */
   indexOf(sample: number): number {
     const known = this.#places.get(sample);
     if (known !== undefined) return known;
-    const card = this.#card(sample);
+    const card = this.card(sample);
     this.#places.set(sample, this.list.length);
     return (
       this.list.push({
@@ -178,33 +245,33 @@ class SampleCards {
     );
   }
 
-  #card(sample: number) {
+  card(sample: number) {
     return this.#explanation.samples.find(({ index }) => index === sample);
   }
 }
 
-/** Longest side of a picture of an explanation, in numbers of the input. */
+/** Of a text: from its start, and around a token. */
 const mostTokens = 48;
+const tokensBefore = 14;
+const tokensAfter = 6;
 
-function pictureOf(preview: Preview | null): Picture {
-  if (preview === null) return { kind: 'none' };
+function pictureOf(preview: Shown | null): Preview {
+  if (preview === null || preview.kind === 'tokens') return { kind: 'none' };
   if (preview.kind === 'image') {
     const { width, height, channels, pixels } = preview;
     const data = Uint8Array.from(atob(pixels), (character) => character.charCodeAt(0));
     return picture({ width, height, channels, data });
   }
-  if (preview.kind === 'tokens') {
-    const rest = preview.ids.length > mostTokens ? ' ...' : '';
-    return { kind: 'text', text: preview.ids.slice(0, mostTokens).join(' ') + rest };
-  }
-  const { low, high } = preview;
-  const peaks = low.map((value, at) => (Math.abs(value) > Math.abs(high[at]!) ? value : high[at]!));
-  const largest = peaks.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
-  return { kind: 'curve', points: peaks.map((value) => value / largest) };
+  const { low, high, length } = preview;
+  const largest = [...low, ...high].reduce((most, each) => Math.max(most, Math.abs(each)), 0) || 1;
+  const scaled = (values: readonly number[]) => values.map((value) => round(value / largest));
+  return { kind: 'wave', low: scaled(low), high: scaled(high), length };
 }
 
+const round = (value: number) => Number(value.toPrecision(3));
+
 /** Magnitudes of an attribution, channels summed: black for none, white for the largest. */
-function attributionPicture({ dims, values }: InputAttribution): Picture {
+function attributionPicture({ dims, values }: InputAttribution): Preview {
   const sides = dims.filter((dim) => dim > 1);
   const isColor = sides.length === 3 && (sides[0]! <= 4 || sides[2]! <= 4);
   const isFirst = isColor && sides[0]! <= 4;
@@ -212,7 +279,7 @@ function attributionPicture({ dims, values }: InputAttribution): Picture {
   const [height, width] = isColor ? (isFirst ? sides.slice(1) : sides.slice(0, 2)) : sides;
   if (height === undefined || width === undefined || (!isColor && sides.length !== 2)) {
     const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
-    return { kind: 'curve', points: values.slice(0, 512).map((value) => value / largest) };
+    return { kind: 'curve', points: values.slice(0, 512).map((value) => round(value / largest)) };
   }
   const sums = new Float64Array(height * width);
   for (const [at, value] of values.entries()) {
