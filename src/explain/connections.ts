@@ -7,6 +7,7 @@
  */
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
+import { roleOfInput } from '../ops/input-roles.js';
 import type { Coupling, Member } from '../prune/family.js';
 import { weightForms } from '../prune/mask/weight-forms.js';
 import type { BlockConnection } from './explanation.js';
@@ -140,11 +141,7 @@ async function sourcesOf(
   for (const each of above) {
     const units = channelUnits(each, read, { node, value }, wide, coupling);
     if ('reason' in units) return units;
-    const isInput = each instanceof Input;
-    const own = isInput ? rms.inputs.get(each.value.name) : rms.layers.get(each);
-    const source: Source = isInput
-      ? { id: inputLayer, units: wide, rms: own ?? new Float64Array(wide).fill(1) }
-      : { id: each.id, units: each.units, rms: own! };
+    const source = await sourceOf(each, wide, rms);
     const weights = new Float64Array(layer.units * source.units);
     for (let unit = 0; unit < layer.units; unit++) {
       for (let channel = 0; channel < wide; channel++) {
@@ -157,12 +154,44 @@ async function sourcesOf(
   return results.length > 0 ? results : { reason: 'nothing that is explained lies above it' };
 }
 
-/** An input of the model that a layer reads. */
+async function sourceOf(
+  source: Layer | Input,
+  wide: number,
+  rms: Parameters<typeof readConnections>[2],
+): Promise<Source> {
+  if (!(source instanceof Input))
+    return { id: source.id, units: source.units, rms: rms.layers.get(source)! };
+  const { value, table } = source;
+  const own = table ? await columnRms(table) : rms.inputs.get(value.name);
+  return { id: inputLayer, units: wide, rms: own ?? new Float64Array(wide).fill(1) };
+}
+
+/** An input of the model that a layer reads, or the rows of a table that it chooses. */
 class Input {
   readonly value: Value;
-  constructor(value: Value) {
+  readonly table: Value | undefined;
+  constructor(value: Value, table?: Value) {
     this.value = value;
+    this.table = table;
   }
+}
+
+/** The table of embeddings that a node looks rows up in; its units are along its last axis. */
+function tableOf(node: Node | undefined): Value | undefined {
+  return node?.inputs.find(
+    (input, at) => input?.constant && roleOfInput(node, at, input.constant) === 'embedding',
+  );
+}
+
+/** Over all rows alike: how often each occurs is not known. */
+async function columnRms({ constant }: Value): Promise<Float64Array> {
+  const width = constant!.dims.at(-1)!;
+  const sums = new Float64Array(width);
+  const numbers = await constant!.floats();
+  numbers.forEach((x, at) => {
+    sums[at % width]! += x * x;
+  });
+  return sums.map((sum) => Math.sqrt((sum * width) / numbers.length));
 }
 
 /** The nearest layers and inputs above a value. */
@@ -174,7 +203,9 @@ function layersAbove(value: Value, byValue: ReadonlyMap<Value, Layer>): (Layer |
     if (seen.has(at) || at.constant) continue;
     seen.add(at);
     const layer = byValue.get(at);
+    const table = tableOf(at.producer);
     if (layer) found.add(layer);
+    else if (table) found.add(new Input(at, table));
     else if (at.isInput) found.add(new Input(at));
     else for (const input of at.producer?.inputs ?? []) if (input) queue.push(input);
   }
@@ -194,7 +225,7 @@ function channelUnits(
     const isWhole = source instanceof Input ? source.value === read : source.unitOf.length === wide;
     if (isWhole) return { unitOf: source instanceof Input ? identity() : source.unitOf };
   }
-  if (source instanceof Input)
+  if (source instanceof Input && !source.table)
     return { reason: `between it and the input is more than pare follows ("${read.name}")` };
   const reads = (member: Member) =>
     member.value === value && member.node === node && member.side === 'in';
@@ -202,16 +233,19 @@ function channelUnits(
     const member = family.members.find(reads);
     if (!member || member.unitOf.length !== wide) continue;
     const carrier = family.carriers.find(
-      (each) => each.value === source.value && each.axis === source.axis,
+      (each) =>
+        each.value === source.value && (source instanceof Input || each.axis === source.axis),
     );
     if (!carrier) continue;
     const own = new Map<number, number>();
     carrier.unitOf.forEach((shared, index) => {
-      if (shared >= 0 && !own.has(shared)) own.set(shared, source.unitOf[index]!);
+      const unit = source instanceof Input ? index : source.unitOf[index]!;
+      if (shared >= 0 && !own.has(shared)) own.set(shared, unit);
     });
     return { unitOf: member.unitOf.map((shared) => own.get(shared) ?? -1) };
   }
-  return { reason: `its inputs cannot be told apart by the units of "${source.id}"` };
+  const from = source instanceof Input ? source.table!.name : source.id;
+  return { reason: `its inputs cannot be told apart by the units of "${from}"` };
 }
 
 /** Squared weights to shares: root, times root mean square, over the sum of the row. */

@@ -19,7 +19,7 @@ const mostUnits = 4;
 const mostSamples = 6;
 const mostLeast = 2;
 const mostAttributions = 24;
-const mostPaths = 12;
+const mostPaths = 20;
 const mostBlocks = 60;
 
 export function explanationPart(explanation: Explanation): ExplanationData {
@@ -49,15 +49,7 @@ export function explanationPart(explanation: Explanation): ExplanationData {
       .sort((a, b) => b.share - a.share)
       .slice(0, mostBlocks)
       .map(({ from, to, norm, share }) => ({ from, to, norm, share: Math.min(1, share) })),
-    paths: connections.paths
-      .flatMap(({ output, paths }) =>
-        paths.map(({ steps, share }) => ({
-          output: classOf(output),
-          steps: steps.map(({ layer, unit }) => `${layer}:${unit}`).join(' → '),
-          share,
-        })),
-      )
-      .slice(0, mostPaths),
+    paths: pathsOf(connections.paths, classOf),
     attributions: explanation.inputs.slice(0, mostAttributions).map((input) => ({
       sample: cards.idOf(input.sample),
       target: classOf(input.target),
@@ -70,6 +62,21 @@ export function explanationPart(explanation: Explanation): ExplanationData {
     skipped: skipped.map(({ what, reason }) => ({ what, reason })),
     samples: cards.list,
   };
+}
+
+/** The strongest one to each output before the second ones, each output's together. */
+function pathsOf(
+  all: Explanation['connections']['paths'],
+  classOf: (index: number) => string,
+): ExplanationData['paths'] {
+  const each = Math.max(1, Math.floor(mostPaths / Math.max(1, all.length)));
+  return all.slice(0, mostPaths).flatMap(({ output, paths }) =>
+    paths.slice(0, each).map(({ steps, share: strength }) => ({
+      output: classOf(output),
+      steps: steps.map(({ layer, unit }) => `${layer}:${unit}`).join(' → '),
+      share: strength,
+    })),
+  );
 }
 
 /** The most faithful one, else exact ablation, else the first that the layers have. */
@@ -92,6 +99,8 @@ function topUnits(
   const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!);
   const samples = (list: readonly Exemplar[] | undefined, most: number) =>
     (list ?? []).slice(0, most).map((each) => exemplarOf(each, layer, cards));
+  // Where a unit says least on the whole, the place where it says most is of no interest.
+  const unplaced = (each: ExemplarData) => (each.context ? each : { ...each, at: null });
   return order.slice(0, mostUnits).map((unit) => {
     const nearest = redundancy?.nearest[unit] ?? -1;
     return {
@@ -105,7 +114,7 @@ function topUnits(
       nearest: nearest < 0 ? null : nearest,
       correlation: nearest < 0 ? null : redundancy!.correlation[unit]!,
       most: samples(exemplars.most[unit], mostSamples),
-      least: samples(exemplars.least[unit], mostLeast),
+      least: samples(exemplars.least[unit], mostLeast).map(unplaced),
     };
   });
 }

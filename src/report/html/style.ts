@@ -132,7 +132,7 @@ figure > figcaption { font-size: .875rem; margin-bottom: .4rem; }
 .flips .label { font-weight: 600; overflow-wrap: anywhere; }
 .sample { display: block; width: 4.5rem; height: auto; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated; background: var(--raised); font-size: .75rem; }
 .sample.curve { aspect-ratio: auto; height: 3rem; padding: .2rem; } .wave polygon { fill: var(--mark); } .wave .place { stroke: var(--ink); stroke-width: 2; vector-effect: non-scaling-stroke; }
-.marked { position: relative; display: block; width: 3.25rem; } .marked .sample { width: 100%; } .marked i { position: absolute; width: .9rem; height: .9rem; margin: -.45rem 0 0 -.45rem; border: 2px solid #fff; border-radius: 50%; outline: 1px solid #000; pointer-events: none; }
+.marked { position: relative; overflow: hidden; display: block; width: 3.25rem; } .marked .sample { width: 100%; } .marked i { position: absolute; width: .9rem; height: .9rem; margin: -.45rem 0 0 -.45rem; border: 2px solid #fff; border-radius: 50%; outline: 1px solid #000; pointer-events: none; }
 .strip.texts { flex-direction: column; align-items: flex-start; gap: .25rem; } .context { font: .75rem/1.45 var(--mono); white-space: pre-wrap; overflow-wrap: anywhere; } mark { background: var(--mark-soft); color: var(--ink); font-weight: 700; padding: 0 .1em; text-decoration: underline; }
 code.weight { color: var(--soft); }
 .curve polyline { fill: none; stroke: var(--mark); stroke-width: 1; vector-effect: non-scaling-stroke; }

@@ -24,7 +24,7 @@ export const explanationSection = defineSection({
     const last = layers.length - mostOpen;
     return html`<p class="lead">One bar per channel, neuron or head, by ${criterion}${summary && `: ${summary}`}. Seen on ${show(explanation.get('samplesSeen'), 'integer')} samples${labels === 'predicted' && ', whose own predictions stand for labels'}.</p>${layers.map(
       (layer, at) =>
-        html`<details class="layer"${at >= last && html` open`}><summary><code>${layer.value.id}</code> <span class="soft">${layer.value.op}, ${layer.value.scores.length} ${layer.value.kind}${layer.value.dead > 0 && html`, ${show(layer.get('dead'), 'integer')} dead`}${layer.value.twins && html`, ${show(layer.get('twins'), 'integer')} with a twin`}${layer.value.weight && html` <code class="weight">${shortName(layer.value.weight)}</code>`}</span>${unitBars(
+        html`<details class="layer"${at >= last && html` open`}><summary><code>${layer.value.id}</code> <span class="soft">${layer.value.op}, ${layer.value.scores.length} ${layer.value.kind}${layer.value.dead > 0 && html`, ${show(layer.get('dead'), 'integer')} dead`}${(layer.value.twins ?? 0) > 0 && html`, ${show(layer.get('twins'), 'integer')} with a twin`}${layer.value.weight && html` <code class="weight">${shortName(layer.value.weight)}</code>`}</span>${unitBars(
           layer.value.scores,
           `${criterion} of the ${layer.value.scores.length} ${layer.value.kind} of ${layer.value.id}`,
         )}</summary>${units(layer, explanation.value)}</details>`,
