@@ -57,17 +57,20 @@ export async function readConnections(
   const readers: Reader[] = [];
   for (const layer of layers) {
     const places = makersOf(layer, coupling);
-    const sources: { source: Source; weights: Float64Array }[] = [];
-    let reason: string | undefined;
+    const sources: WeightedSource[] = [];
+    const unknown = new Map<string, string>();
     for (const place of places) {
       const found = await sourcesOf(place, layer, coupling, byValue, rms);
-      if ('reason' in found) reason = found.reason;
-      else sources.push(...found);
+      sources.push(...found.sources);
+      for (const { from, reason } of found.unknown) unknown.set(from, reason);
     }
-    if (sources.length === 0) {
-      skipped.push({ what: layer.id, reason: reason ?? 'no weight makes it' });
-      continue;
+    if (unknown.size > 0 || sources.length === 0) {
+      const from = [...unknown.keys()].filter((each) => each !== '').join(', ');
+      const [reason] = unknown.values();
+      const what = from === '' ? `to ${layer.id}` : `from ${from} to ${layer.id}`;
+      skipped.push({ what, reason: reason ?? 'no weight makes it' });
     }
+    if (sources.length === 0) continue;
     readers.push({ id: layer.id, units: layer.units, sources: toShares(layer.units, sources) });
   }
   return { readers, skipped };
@@ -109,19 +112,35 @@ function makersOf(layer: Layer, { families }: Coupling): Maker[] {
   return (family?.members ?? []).filter(({ side, node }) => side === 'out' && weightForms[node.op]);
 }
 
+interface WeightedSource {
+  readonly source: Source;
+  readonly weights: Float64Array;
+}
+
+interface FoundSources {
+  readonly sources: readonly WeightedSource[];
+  /** What it reads in another way than channel by channel, such as queries and keys. */
+  readonly unknown: readonly { readonly from: string; readonly reason: string }[];
+}
+
+const nothing = (reason: string): FoundSources => ({
+  sources: [],
+  unknown: [{ from: '', reason }],
+});
+
 async function sourcesOf(
   { node, value, unitOf }: Maker,
   layer: Layer,
   coupling: Coupling,
   byValue: ReadonlyMap<Value, Layer>,
   rms: Parameters<typeof readConnections>[2],
-): Promise<{ source: Source; weights: Float64Array }[] | { readonly reason: string }> {
+): Promise<FoundSources> {
   const index = node.inputs.indexOf(value);
   const place = weightForms[node.op]?.find((each) => each.index === index);
   const tensor = value.constant!;
   const form = place?.form(node, tensor.dims);
-  if (!form || 'reason' in form) return { reason: form?.reason ?? 'its weight is no matrix' };
-  if ('reason' in form.inputs) return { reason: form.inputs.reason };
+  if (!form || 'reason' in form) return nothing(form?.reason ?? 'its weight is no matrix');
+  if ('reason' in form.inputs) return nothing(form.inputs.reason);
   const read = node.inputs[form.inputs.index]!;
   const above = layersAbove(read, byValue);
   const numbers = await tensor.floats();
@@ -137,10 +156,14 @@ async function sourcesOf(
       squares[unit * wide + channel]! += numbers[form.at(row, feature)]! ** 2;
     }
   }
-  const results: { source: Source; weights: Float64Array }[] = [];
+  const sources: WeightedSource[] = [];
+  const unknown: { from: string; reason: string }[] = [];
   for (const each of above) {
     const units = channelUnits(each, read, { node, value }, wide, coupling);
-    if ('reason' in units) return units;
+    if ('reason' in units) {
+      unknown.push({ from: each instanceof Input ? inputLayer : each.id, reason: units.reason });
+      continue;
+    }
     const source = await sourceOf(each, wide, rms);
     const weights = new Float64Array(layer.units * source.units);
     for (let unit = 0; unit < layer.units; unit++) {
@@ -149,9 +172,10 @@ async function sourcesOf(
         if (from >= 0) weights[unit * source.units + from]! += squares[unit * wide + channel]!;
       }
     }
-    results.push({ source, weights });
+    sources.push({ source, weights });
   }
-  return results.length > 0 ? results : { reason: 'nothing that is explained lies above it' };
+  if (above.length === 0) return nothing('nothing that is explained lies above it');
+  return { sources, unknown };
 }
 
 async function sourceOf(
@@ -178,7 +202,10 @@ class Input {
 
 /** The table of embeddings that a node looks rows up in; its units are along its last axis. */
 function tableOf(node: Node | undefined): Value | undefined {
-  return node?.inputs.find(
+  // Tables that are added by position have no ids beside them.
+  const isId = (input: Value | undefined) => input?.dataType?.startsWith('int') && !input.constant;
+  if (!node?.inputs.some(isId)) return undefined;
+  return node.inputs.find(
     (input, at) => input?.constant && roleOfInput(node, at, input.constant) === 'embedding',
   );
 }
@@ -226,7 +253,7 @@ function channelUnits(
     if (isWhole) return { unitOf: source instanceof Input ? identity() : source.unitOf };
   }
   if (source instanceof Input && !source.table)
-    return { reason: `between it and the input is more than pare follows ("${read.name}")` };
+    return { reason: 'between the two is more than pare follows' };
   const reads = (member: Member) =>
     member.value === value && member.node === node && member.side === 'in';
   for (const family of families) {
@@ -244,8 +271,7 @@ function channelUnits(
     });
     return { unitOf: member.unitOf.map((shared) => own.get(shared) ?? -1) };
   }
-  const from = source instanceof Input ? source.table!.name : source.id;
-  return { reason: `its inputs cannot be told apart by the units of "${from}"` };
+  return { reason: 'what it reads cannot be told apart by these units' };
 }
 
 /** Squared weights to shares: root, times root mean square, over the sum of the row. */

@@ -131,15 +131,15 @@ figure > figcaption { font-size: .875rem; margin-bottom: .4rem; }
 .flips li span { display: block; } .flips li span span, .flips li data { display: inline; }
 .flips .label { font-weight: 600; overflow-wrap: anywhere; }
 .sample { display: block; width: 4.5rem; height: auto; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated; background: var(--raised); font-size: .75rem; }
-.sample.curve { aspect-ratio: auto; height: 3rem; padding: .2rem; } .wave polygon { fill: var(--mark); } .wave .place { stroke: var(--ink); stroke-width: 2; vector-effect: non-scaling-stroke; }
-.marked { position: relative; overflow: hidden; display: block; width: 3.25rem; } .marked .sample { width: 100%; } .marked i { position: absolute; width: .9rem; height: .9rem; margin: -.45rem 0 0 -.45rem; border: 2px solid #fff; border-radius: 50%; outline: 1px solid #000; pointer-events: none; }
+.sample.curve { aspect-ratio: auto; height: 3rem; padding: .2rem; } .wave { fill: var(--mark); } .wave .place { stroke: var(--ink); stroke-width: 2; vector-effect: non-scaling-stroke; }
+svg.shared { position: absolute; } .ring { fill: none; vector-effect: non-scaling-stroke; } .ring.under { stroke: #000; stroke-width: 4; } .ring.over { stroke: #fff; stroke-width: 2; } image { image-rendering: pixelated; }
 .strip.texts { flex-direction: column; align-items: flex-start; gap: .25rem; } .context { font: .75rem/1.45 var(--mono); white-space: pre-wrap; overflow-wrap: anywhere; } mark { background: var(--mark-soft); color: var(--ink); font-weight: 700; padding: 0 .1em; text-decoration: underline; }
 code.weight { color: var(--soft); }
 .curve polyline { fill: none; stroke: var(--mark); stroke-width: 1; vector-effect: non-scaling-stroke; }
 .layer > summary { color: inherit; padding: .5rem 0; border-top: 1px solid var(--rule); } .layer { margin: 0; }
 svg.units { display: block; width: 100%; height: 2.75rem; margin-top: .4rem; } .unit-bars { fill: var(--mark); } .units .axis { stroke: var(--before); fill: none; vector-effect: non-scaling-stroke; }
 .units-list { list-style: none; margin: .75rem 0 1.5rem; padding: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)); gap: 1.25rem 2rem; font-size: .875rem; line-height: 1.45; }
-.units-list p { margin: 0; } .strip { display: flex; flex-wrap: wrap; align-items: center; gap: .35rem; margin-top: .5rem; } .strip > .soft { width: 2.75rem; } .strip .sample { width: 3.25rem; }
+.units-list p { margin: 0; } .strip { display: flex; flex-wrap: wrap; align-items: center; gap: .35rem; margin-top: .5rem; } .strip > .soft { width: 2.75rem; } .strip .sample { width: 3.25rem; } .strip .wave { width: 6rem; }
 .sample.words { width: 9rem; font: .6875rem/1.35 var(--mono); padding: .3rem; aspect-ratio: auto; overflow-wrap: anywhere; }
 .flips li.two { grid-template-columns: 4.5rem 4.5rem 1fr; }
 details { margin-top: 1rem; } summary { cursor: pointer; color: var(--mark); font-size: .9375rem; } td details { margin: 0; } td summary { font-size: inherit; }
