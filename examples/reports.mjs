@@ -48,12 +48,19 @@ if (values['no-ablation']) curves.push('--no-ablation');
 const pruned = at('pruned.onnx');
 /** What the commands before have made, the original first. */
 const made = (...suffixes) => [model, ...suffixes.map(at).filter((file) => existsSync(file))];
-// Quantization and pruning take --samples to calibrate; the others to evaluate.
+/** To quantize and to prune by; the samples behind them evaluate the result. */
+const calibrate = ['--samples', String(Math.min(100, Number(values.samples)))];
 const commands = {
   explain: () => [model, ...reading, ...limit, ...curves, ...words, '-o', at('explanation.json')],
   optimize: () => [model, ...reading, ...limit, '-o', at('opt.onnx')],
-  quantize: () => [model, '--scheme', values.scheme, ...reading, '-o', at('quantized.onnx')],
-  prune: () => [model, '--method', 'structured', '--ratio', '20%', ...reading, '-o', pruned],
+  quantize: () => [
+    ...[model, '--scheme', values.scheme, ...reading, ...calibrate],
+    ...['-o', at('quantized.onnx')],
+  ],
+  prune: () => [
+    ...[model, '--method', 'structured', '--ratio', '20%', ...reading, ...calibrate],
+    ...['-o', pruned],
+  ],
   finetune: () => [
     ...[existsSync(pruned) ? pruned : model, '--teacher', model, ...reading, ...limit],
     ...['--epochs', values.epochs, '-o', at('tuned.onnx')],

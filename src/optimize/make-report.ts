@@ -159,6 +159,7 @@ class ReportMaker {
         summary: summaryOf({
           ...{ models: facts, bench: rows, outcome },
           evaluations: watched.evaluations,
+          hasData: dataset !== undefined,
           promise: promise ?? null,
         }),
         recipe: recipe ? recipePart(recipe, reports) : null,

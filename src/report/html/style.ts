@@ -100,7 +100,7 @@ figure > figcaption { font-size: .875rem; margin-bottom: .4rem; }
 .tile-0 { fill: var(--mark-soft); } .tile-1 { fill: var(--mark); } .tile-2 { fill: var(--before); }
 .tile-3 { fill: var(--soft); } .tile-4 { fill: var(--rule); } .tile-5 { fill: var(--raised); stroke: var(--before); stroke-width: 1; }
 .treemap text { font: 12px var(--mono); fill: var(--ink); } .treemap text.soft { fill: var(--ink); font-size: 11px; opacity: .8; }
-.tile-1 ~ text, .tile-3 ~ text { fill: var(--paper); }
+.treemap .tile-1 ~ text, .treemap .tile-3 ~ text { fill: var(--paper); }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 0 2.5rem; }
 .columns > * { min-width: 0; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: 1.5rem 1.75rem; margin-top: 1.25rem; }

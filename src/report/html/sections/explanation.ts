@@ -6,6 +6,7 @@ import { inContext, previewPicture, sharedPicture, sharedPictures } from '../cha
 import { unitBars } from '../charts/units.js';
 import { Located } from '../located.js';
 import { type Html, html } from '../markup.js';
+import { shortName } from '../names.js';
 import { defineSection } from '../section.js';
 import { formats, show, showInterval } from '../show.js';
 import { table } from '../table.js';
@@ -62,11 +63,6 @@ function samples({ value: { most, least } }: Located<UnitData>, explanation: Exp
     )}</div>`;
   };
   return html`${list(most, 'most')}${list(least, 'least')}`;
-}
-
-/** Exporters join names of what they have fused by semicolons. */
-function shortName(name: string): string {
-  return name.split(';')[0]!;
 }
 
 function connections(explanation: Located<ExplanationData>): Html {
