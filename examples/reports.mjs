@@ -50,6 +50,8 @@ const pruned = at('pruned.onnx');
 const made = (...suffixes) => [model, ...suffixes.map(at).filter((file) => existsSync(file))];
 /** To quantize and to prune by; the samples behind them evaluate the result. */
 const calibrate = ['--samples', String(Math.min(100, Number(values.samples)))];
+/** Small data make small batches, so that there are some. */
+const batch = String(Math.min(32, Math.max(1, Math.floor(Number(values.samples) / 4))));
 const commands = {
   explain: () => [model, ...reading, ...limit, ...curves, ...words, '-o', at('explanation.json')],
   optimize: () => [model, ...reading, ...limit, '-o', at('opt.onnx')],
@@ -63,7 +65,7 @@ const commands = {
   ],
   finetune: () => [
     ...[existsSync(pruned) ? pruned : model, '--teacher', model, ...reading, ...limit],
-    ...['--epochs', values.epochs, '-o', at('tuned.onnx')],
+    ...['--epochs', values.epochs, '--batch-size', batch, '-o', at('tuned.onnx')],
   ],
   bench: () => [...made('quantized.onnx', 'tuned.onnx'), ...reading],
   evaluate: () => [...made('quantized.onnx', 'tuned.onnx'), ...reading, ...limit],
