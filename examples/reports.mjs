@@ -5,7 +5,7 @@
 //
 //   npm run build
 //   node examples/reports.mjs OUT [MODEL DATA [PREPROCESS]] [--samples N] [--only NAME,...]
-//     [--scheme static] [--epochs N] [--vocabulary FILE] [--no-ablation]
+//     [--scheme static] [--epochs N] [--batch-size N] [--vocabulary FILE] [--no-ablation]
 //
 // Without a model it takes the digits that come with pare. OUT is made; files in it are replaced.
 import { spawnSync } from 'node:child_process';
@@ -25,6 +25,7 @@ const { values, positionals } = parseArgs({
     scheme: { type: 'string', default: 'static' },
     epochs: { type: 'string', default: '2' },
     vocabulary: { type: 'string' },
+    'batch-size': { type: 'string' },
     'no-ablation': { type: 'boolean', default: false },
   },
 });
@@ -50,8 +51,9 @@ const pruned = at('pruned.onnx');
 const made = (...suffixes) => [model, ...suffixes.map(at).filter((file) => existsSync(file))];
 /** To quantize and to prune by; the samples behind them evaluate the result. */
 const calibrate = ['--samples', String(Math.min(100, Number(values.samples)))];
-/** Small data make small batches, so that there are some. */
-const batch = String(Math.min(32, Math.max(1, Math.floor(Number(values.samples) / 4))));
+/** To train: small data make small batches, so that there are some. */
+const fitting = Math.min(32, Math.max(1, Math.floor(Number(values.samples) / 4)));
+const batch = values['batch-size'] ?? String(fitting);
 const commands = {
   explain: () => [model, ...reading, ...limit, ...curves, ...words, '-o', at('explanation.json')],
   optimize: () => [model, ...reading, ...limit, '-o', at('opt.onnx')],
