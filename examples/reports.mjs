@@ -5,7 +5,8 @@
 //
 //   npm run build
 //   node examples/reports.mjs OUT [MODEL DATA [PREPROCESS]] [--samples N] [--only NAME,...]
-//     [--scheme static] [--epochs N] [--batch-size N] [--vocabulary FILE] [--no-ablation]
+//     [--scheme static] [--epochs N] [--batch-size N] [--freeze PATTERN] [--vocabulary FILE]
+//     [--no-ablation]
 //
 // Without a model it takes the digits that come with pare. OUT is made; files in it are replaced.
 import { spawnSync } from 'node:child_process';
@@ -26,6 +27,7 @@ const { values, positionals } = parseArgs({
     epochs: { type: 'string', default: '2' },
     vocabulary: { type: 'string' },
     'batch-size': { type: 'string' },
+    freeze: { type: 'string' },
     'no-ablation': { type: 'boolean', default: false },
   },
 });
@@ -54,6 +56,7 @@ const calibrate = ['--samples', String(Math.min(100, Number(values.samples)))];
 /** To train: small data make small batches, so that there are some. */
 const fitting = Math.min(32, Math.max(1, Math.floor(Number(values.samples) / 4)));
 const batch = values['batch-size'] ?? String(fitting);
+const frozen = values.freeze ? ['--freeze', values.freeze] : [];
 const commands = {
   explain: () => [model, ...reading, ...limit, ...curves, ...words, '-o', at('explanation.json')],
   optimize: () => [model, ...reading, ...limit, '-o', at('opt.onnx')],
@@ -67,7 +70,7 @@ const commands = {
   ],
   finetune: () => [
     ...[existsSync(pruned) ? pruned : model, '--teacher', model, ...reading, ...limit],
-    ...['--epochs', values.epochs, '--batch-size', batch, '-o', at('tuned.onnx')],
+    ...['--epochs', values.epochs, '--batch-size', batch, ...frozen, '-o', at('tuned.onnx')],
   ],
   bench: () => [...made('quantized.onnx', 'tuned.onnx'), ...reading],
   evaluate: () => [...made('quantized.onnx', 'tuned.onnx'), ...reading, ...limit],
