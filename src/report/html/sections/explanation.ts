@@ -23,7 +23,7 @@ export const explanationSection = defineSection({
     const layers = explanation.get('layers').items();
     const summary = criteria.find(({ name }) => name === criterion)?.summary;
     const last = layers.length - mostOpen;
-    return html`<p class="lead">One bar per channel, neuron or head, by ${criterion}${summary && `: ${summary}`}.${curves && ' No other score is as true of this model (see below).'} Seen on ${show(explanation.get('samplesSeen'), 'integer')} samples${labels === 'predicted' && ', whose own predictions stand for labels'}.</p>${sharedPictures(explanation.value.samples.map(({ preview }) => preview))}${layers.map(
+    return html`<p class="lead">One bar per channel, neuron or head, by ${criterion}${summary && `: ${summary}`}.${curves && ' It came out as the most faithful score on this model (see below).'} Seen on ${show(explanation.get('samplesSeen'), 'integer')} samples${labels === 'predicted' && ', whose own predictions stand for labels'}.</p>${sharedPictures(explanation.value.samples.map(({ preview }) => preview))}${layers.map(
       (layer, at) =>
         html`<details class="layer"${at >= last && html` open`}><summary><code>${layer.value.id}</code> <span class="soft">${layer.value.op}, ${layer.value.scores.length} ${layer.value.kind}${layer.value.dead > 0 && html`, ${show(layer.get('dead'), 'integer')} dead`}${(layer.value.twins ?? 0) > 0 && html`, ${show(layer.get('twins'), 'integer')} with a twin`}${layer.value.weight && html` <code class="weight">${shortName(layer.value.weight)}</code>`}</span>${unitBars(
           layer.value.scores,
@@ -158,7 +158,7 @@ export const faithfulnessSection = defineSection({
     const { shares, best, mostFirst, leastFirst, ...random } = curves.value;
     const line = (values: readonly number[]) =>
       values.map((value, at) => [shares[at]!, value] as const);
-    return html`<p class="lead"><b>${best}</b> is the most faithful score on this model. More and more of the ${show(curves.get('units'), 'integer')} units are replaced by their means. A criterion that knows what matters loses accuracy at once when the most important leave first, and late when the least important do. The random curve is over ${show(curves.get('seeds'), 'integer')} seeds, on ${show(curves.get('samples'), 'integer')} samples that no criterion has seen.</p>${lineChart(
+    return html`<p class="lead"><b>${best}</b> came out as the most faithful score on this model; where intervals overlap, another may be as good. More and more of the ${show(curves.get('units'), 'integer')} units are replaced by their means. A criterion that knows what matters loses accuracy at once when the most important leave first, and late when the least important do. The random curve is over ${show(curves.get('seeds'), 'integer')} seeds, on ${show(curves.get('samples'), 'integer')} samples that no criterion has seen.</p>${lineChart(
       {
         series: [
           { name: `${best}, least important first`, points: line(leastFirst) },
