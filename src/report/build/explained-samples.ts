@@ -45,9 +45,14 @@ export class SampleCards {
   }
 
   readonly className = (index: number): string => {
-    const { tokens, classNames } = this.#explanation.model;
-    return tokens?.[index] ?? classNames?.[index] ?? String(index);
+    const { classNames } = this.#explanation.model;
+    return this.#piece(index) ?? classNames?.[index] ?? String(index);
   };
+
+  /** Ends of lines as a mark. */
+  #piece(id: number): string | undefined {
+    return this.#explanation.model.tokens?.[id]?.replace(/\r?\n/g, '↵').replace(/\t/g, '⇥');
+  }
 
   idOf(sample: number): string {
     return this.card(sample)?.id ?? String(sample);
@@ -75,8 +80,8 @@ export class SampleCards {
 
   /** Pieces as they follow each other; ids stand apart. */
   #textOf(ids: readonly number[], isBeside = false): string {
-    const { tokens } = this.#explanation.model;
-    if (tokens) return ids.map((id) => tokens[id] ?? `[${id}]`).join('');
+    if (this.#explanation.model.tokens)
+      return ids.map((id) => this.#piece(id) ?? `[${id}]`).join('');
     return isBeside && ids.length > 0 ? ` ${ids.join(' ')} ` : ids.join(' ');
   }
 
