@@ -40,11 +40,11 @@ export async function openBatch(model: Model, engine: Engine, batchSize?: number
   try {
     return await openDim(model, batch, engine);
   } catch (cause) {
-    const added = batch === 1 ? await tryAxis(model, engine) : undefined;
-    if (added) return added;
+    const added = batch === 1 ? await tryAxis(model, engine) : 'it is not made for one sample';
+    if (typeof added !== 'string') return added;
     throw new PareError(
       'unsupported',
-      `train: the model is made for batches of ${batch} and cannot be opened: ${messageOf(cause)}`,
+      `train: the model is made for batches of ${batch} and cannot be opened: ${messageOf(cause)}; nor can an axis be added: ${added}`,
       { hint: `export it with an open batch, or train with --batch-size ${batch}`, cause },
     );
   }
@@ -69,15 +69,15 @@ async function openDim(model: Model, batch: number, engine: Engine): Promise<Mod
   return open;
 }
 
-/** An axis for the samples in front of all values; undefined where that cannot be. */
-async function tryAxis(model: Model, engine: Engine): Promise<Model | undefined> {
+/** An axis for the samples in front of all values, or why that cannot be. */
+async function tryAxis(model: Model, engine: Engine): Promise<Model | string> {
   try {
     const open = await addBatchAxis(model, engine);
     await prove(model, open, 1, engine);
     await inferShapes(engine, open);
     return open;
-  } catch {
-    return undefined;
+  } catch (error) {
+    return messageOf(error);
   }
 }
 
