@@ -77,6 +77,7 @@ thead th, thead td { border-bottom: 1px solid var(--before); vertical-align: bot
 thead th { font-weight: 600; }
 .right { text-align: right; white-space: nowrap; }
 td.name, th.name { overflow-wrap: anywhere; min-width: 9rem; font-size: .8125rem; }
+td.prose { min-width: min(18rem, 70vw); }
 td.chart { min-width: 6rem; width: 22%; padding-top: .72rem; }
 th button { all: unset; cursor: pointer; } th button::after { content: " \\2195"; color: var(--before); font-weight: 400; }
 th[aria-sort=ascending] button::after { content: " \\2191"; color: inherit; } th[aria-sort=descending] button::after { content: " \\2193"; color: inherit; }

@@ -141,7 +141,10 @@ function skipped({ skipped: list }: ExplanationData): Html | undefined {
   if (list.length === 0) return undefined;
   return html`<details><summary>what is not explained, and why</summary>${table({
     caption: 'Not explained',
-    columns: [{ header: 'what', name: true }, { header: 'why' }],
+    columns: [
+      { header: 'what', name: true },
+      { header: 'why', prose: true },
+    ],
     rows: list.map(({ what, reason }) => [what, reason]),
   })}</details>`;
 }

@@ -148,7 +148,7 @@ export const widthsSection = defineSection({
           { header: 'after', right: true },
           { header: '', chart: true },
           { header: 'nodes', right: true },
-          { header: 'left because' },
+          { header: 'left because', prose: true },
         ],
         rows: widths
           .get('rows')
