@@ -21,6 +21,7 @@ export { type UnitCriterion, unitCriteria } from './explain/criteria.js';
 export { explain } from './explain/explain.js';
 export type { ExplainOptions } from './explain/explain-options.js';
 export type * from './explain/explanation.js';
+export { nameTokens } from './explain/name-tokens.js';
 export { openAttributor } from './explain/open-attributor.js';
 export { floatAttribute, floatsAttribute, intsAttribute } from './graph/attribute.js';
 export { cloneModel } from './graph/clone.js';

@@ -6,6 +6,7 @@ import { basename, extname, relative, resolve } from 'node:path';
 import type { Preprocess } from '../data/preprocess.js';
 import { type WriteOptions, writeFilesAtomic } from '../disk/write-file.js';
 import { PareError } from '../errors.js';
+import { PredictionLog } from '../measure/prediction-log.js';
 import { brotliCounter, loadPreprocess } from '../node.js';
 import {
   type KnownParts,
@@ -48,6 +49,11 @@ export function reportTargets({ report }: ReportValues, cwd: string): string[] {
     });
   }
   return [resolve(cwd, report)];
+}
+
+/** What sees the samples of a command's own evaluation for its report; undefined without one. */
+export function watchPredictions({ report }: ReportValues): PredictionLog | undefined {
+  return report === undefined ? undefined : new PredictionLog();
 }
 
 /** Does nothing without --report. */

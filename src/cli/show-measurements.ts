@@ -4,7 +4,7 @@
  */
 import type { Dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
-import { evaluate } from '../measure/evaluate.js';
+import { evaluate, type Observer } from '../measure/evaluate.js';
 import type { Evaluation } from '../measure/evaluation.js';
 import type { NamedModel } from '../measure/named-model.js';
 import { latencyCells } from '../report/measurements.js';
@@ -14,10 +14,17 @@ import { qualityTable } from './quality-table.js';
 
 type Context = Pick<CommandContext<unknown, unknown>, 'globals' | 'signal' | 'progress' | 'output'>;
 
+export interface QualityData {
+  readonly dataset: Dataset;
+  readonly indices: Uint32Array;
+  /** Sees every sample with its outputs, such as what a report keeps of predictions. */
+  readonly observe?: Observer | undefined;
+}
+
 /** The reference first. Undefined, with a warning, where no samples are left. */
 export async function showQuality(
   models: readonly NamedModel[],
-  { dataset, indices }: { readonly dataset: Dataset; readonly indices: Uint32Array },
+  { dataset, indices, observe }: QualityData,
   engine: Engine,
   { signal, progress, output }: Context,
 ): Promise<Evaluation[] | undefined> {
@@ -25,7 +32,12 @@ export async function showQuality(
     output.warn('no samples are left to evaluate the result on');
     return undefined;
   }
-  const evaluations = await evaluate(models, dataset, engine, { indices, signal, progress });
+  const evaluations = await evaluate(models, dataset, engine, {
+    indices,
+    observe,
+    signal,
+    progress,
+  });
   output.human(`\n${qualityTable(evaluations, output)}`);
   return evaluations;
 }

@@ -22,4 +22,5 @@ export {
 export { type PresetName, presetNames, presets } from './presets.js';
 export { resizeImage } from './resize.js';
 export { type SplitOptions, splitDataset } from './split.js';
+export { parseVocabulary, type Vocabulary } from './vocabulary.js';
 export { decodeImageInBrowser } from './web-decode.js';

@@ -55,7 +55,8 @@ describe('previewOf', () => {
     const data = new Float32Array(16_000);
     data[8000] = -4;
     const preview = previewOf(sample([16_000], data));
-    expect(preview.kind === 'curve' && Math.min(...preview.points)).toBe(-1);
+    expect(preview.kind === 'wave' && Math.min(...preview.low)).toBe(-1);
+    expect(preview.kind === 'wave' && Math.max(...preview.high)).toBe(0);
   });
 
   it('shows nothing of token ids', () => {

@@ -19,8 +19,13 @@ export type Preview =
       readonly width: number;
       readonly height: number;
     }
-  /** Values at equal distances, in [-1, 1]. */
-  | { readonly kind: 'curve'; readonly points: number[] }
+  /** Lowest and highest value of equal stretches of a signal, in [-1, 1]. */
+  | {
+      readonly kind: 'wave';
+      readonly low: number[];
+      readonly high: number[];
+      readonly length: number;
+    }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'none' };
 
@@ -28,7 +33,7 @@ type Scaling = Pick<Preprocess, 'scale' | 'mean' | 'std' | 'colorOrder'>;
 
 /** Longest side of a picture. */
 const mostPixels = 96;
-const curvePoints = 120;
+const stretches = 120;
 /** An axis shorter than this is no side of a picture. */
 const leastSide = 8;
 
@@ -37,7 +42,7 @@ export function previewOf(sample: Sample, scaling: Scaling = {}): Preview {
   for (const tensor of Object.values(sample.inputs)) {
     const { kind } = dataTypes[tensor.dataType];
     if (kind !== 'float' && tensor.dataType !== 'uint8') continue;
-    const preview = pictureOf(tensor, scaling) ?? curveOf(tensor);
+    const preview = pictureOf(tensor, scaling) ?? waveOf(tensor);
     if (preview) return preview;
   }
   return { kind: 'none' };
@@ -147,24 +152,20 @@ function meanOf(planes: Planes, channel: number, edges: readonly number[]): numb
   return sum / count;
 }
 
-/** The value of the largest magnitude in each of equal pieces, so that peaks stay. */
-function curveOf(tensor: HostTensor): Preview | undefined {
+/** The outline of a signal: peaks stay. */
+function waveOf(tensor: HostTensor): Preview | undefined {
   const numbers = float32Of(tensor);
-  if (numbers.length < curvePoints) return undefined;
-  const points = Array.from({ length: curvePoints }, (_, at) => {
-    const [start, end] = [at, at + 1].map((edge) =>
-      Math.floor((edge * numbers.length) / curvePoints),
-    ) as [number, number];
-    let peak = 0;
-    for (let i = start; i < end; i++)
-      if (Math.abs(numbers[i]!) > Math.abs(peak)) peak = numbers[i]!;
-    return peak;
+  const { length } = numbers;
+  if (length < stretches) return undefined;
+  const largest = numbers.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+  const ends = Array.from({ length: stretches }, (_, at) => {
+    const edge = (place: number) => Math.floor((place * length) / stretches);
+    const part = numbers.subarray(edge(at), edge(at + 1));
+    return [Math.min, Math.max].map((pick) =>
+      Number((part.reduce((a, b) => pick(a, b)) / largest).toPrecision(3)),
+    );
   });
-  const largest = points.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
-  return {
-    kind: 'curve',
-    points: points.map((value) => Number((value / largest).toPrecision(3))),
-  };
+  return { kind: 'wave', low: ends.map(([l]) => l!), high: ends.map(([, h]) => h!), length };
 }
 
 function base64(bytes: Uint8Array): string {

@@ -44,7 +44,7 @@ export async function ablate(
   observation: Observation,
 ): Promise<ReadonlyMap<Layer, LayerAblation>> {
   const { target, model, layers, context } = subject;
-  const parts = layers.map((layer) => behind(model, layer, target.logits));
+  const parts = layers.map((layer) => behind(model, layer, target.logits, subject.isBatched));
   const borders = [...new Set(parts.flatMap((part) => part.borders))];
   const front = await openForward(
     subject,

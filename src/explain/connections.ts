@@ -2,26 +2,23 @@
  * How layers hang together: which layers a layer reads, through which weights, and what each of
  * their units has in what it reads. A connection is as strong as its weights times the root mean
  * square of what comes through it; its share is that of all that the unit reads. Biases are no
- * connection. Which index of a weight is which unit of a layer far above tells the coupling
- * analysis, through flattening, concatenation and residual sums.
+ * connection. What stands above a layer is found in connection-sources.ts.
  */
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
-import type { Coupling, Member } from '../prune/family.js';
+import type { Coupling } from '../prune/family.js';
 import { weightForms } from '../prune/mask/weight-forms.js';
+import {
+  channelUnits,
+  Input,
+  inputLayer,
+  layersAbove,
+  type RootMeanSquares,
+  type Source,
+  sourceOf,
+} from './connection-sources.js';
 import type { BlockConnection } from './explanation.js';
 import type { Layer } from './layers.js';
-
-/** The layer that stands for an input of the model. */
-export const inputLayer = 'input';
-
-/** A layer, or the input, from which another one reads. */
-export interface Source {
-  readonly id: string;
-  readonly units: number;
-  /** Root mean square of each unit. */
-  readonly rms: ArrayLike<number>;
-}
 
 /** One layer that reads: shares of its sources, by target unit and source unit. */
 export interface Reader {
@@ -42,31 +39,30 @@ export interface ReadConnections {
   readonly skipped: readonly { readonly what: string; readonly reason: string }[];
 }
 
-/** @param rms by layer, and of the channels of each input of the model by its name */
 export async function readConnections(
   coupling: Coupling,
   layers: readonly Layer[],
-  rms: {
-    readonly layers: ReadonlyMap<Layer, ArrayLike<number>>;
-    readonly inputs: ReadonlyMap<string, ArrayLike<number>>;
-  },
+  rms: RootMeanSquares,
 ): Promise<ReadConnections> {
   const skipped: { what: string; reason: string }[] = [];
   const byValue = new Map(layers.map((layer) => [layer.value, layer]));
   const readers: Reader[] = [];
   for (const layer of layers) {
     const places = makersOf(layer, coupling);
-    const sources: { source: Source; weights: Float64Array }[] = [];
-    let reason: string | undefined;
+    const sources: WeightedSource[] = [];
+    const unknown = new Map<string, string>();
     for (const place of places) {
       const found = await sourcesOf(place, layer, coupling, byValue, rms);
-      if ('reason' in found) reason = found.reason;
-      else sources.push(...found);
+      sources.push(...found.sources);
+      for (const { from, reason } of found.unknown) unknown.set(from, reason);
     }
-    if (sources.length === 0) {
-      skipped.push({ what: layer.id, reason: reason ?? 'no weight makes it' });
-      continue;
+    if (unknown.size > 0 || sources.length === 0) {
+      const from = [...unknown.keys()].filter((each) => each !== '').join(', ');
+      const [reason] = unknown.values();
+      const what = from === '' ? `to ${layer.id}` : `from ${from} to ${layer.id}`;
+      skipped.push({ what, reason: reason ?? 'no weight makes it' });
     }
+    if (sources.length === 0) continue;
     readers.push({ id: layer.id, units: layer.units, sources: toShares(layer.units, sources) });
   }
   return { readers, skipped };
@@ -108,19 +104,35 @@ function makersOf(layer: Layer, { families }: Coupling): Maker[] {
   return (family?.members ?? []).filter(({ side, node }) => side === 'out' && weightForms[node.op]);
 }
 
+interface WeightedSource {
+  readonly source: Source;
+  readonly weights: Float64Array;
+}
+
+interface FoundSources {
+  readonly sources: readonly WeightedSource[];
+  /** What it reads in another way than channel by channel, such as queries and keys. */
+  readonly unknown: readonly { readonly from: string; readonly reason: string }[];
+}
+
+const nothing = (reason: string): FoundSources => ({
+  sources: [],
+  unknown: [{ from: '', reason }],
+});
+
 async function sourcesOf(
   { node, value, unitOf }: Maker,
   layer: Layer,
   coupling: Coupling,
   byValue: ReadonlyMap<Value, Layer>,
-  rms: Parameters<typeof readConnections>[2],
-): Promise<{ source: Source; weights: Float64Array }[] | { readonly reason: string }> {
+  rms: RootMeanSquares,
+): Promise<FoundSources> {
   const index = node.inputs.indexOf(value);
   const place = weightForms[node.op]?.find((each) => each.index === index);
   const tensor = value.constant!;
   const form = place?.form(node, tensor.dims);
-  if (!form || 'reason' in form) return { reason: form?.reason ?? 'its weight is no matrix' };
-  if ('reason' in form.inputs) return { reason: form.inputs.reason };
+  if (!form || 'reason' in form) return nothing(form?.reason ?? 'its weight is no matrix');
+  if ('reason' in form.inputs) return nothing(form.inputs.reason);
   const read = node.inputs[form.inputs.index]!;
   const above = layersAbove(read, byValue);
   const numbers = await tensor.floats();
@@ -136,15 +148,15 @@ async function sourcesOf(
       squares[unit * wide + channel]! += numbers[form.at(row, feature)]! ** 2;
     }
   }
-  const results: { source: Source; weights: Float64Array }[] = [];
+  const sources: WeightedSource[] = [];
+  const unknown: { from: string; reason: string }[] = [];
   for (const each of above) {
     const units = channelUnits(each, read, { node, value }, wide, coupling);
-    if ('reason' in units) return units;
-    const isInput = each instanceof Input;
-    const own = isInput ? rms.inputs.get(each.value.name) : rms.layers.get(each);
-    const source: Source = isInput
-      ? { id: inputLayer, units: wide, rms: own ?? new Float64Array(wide).fill(1) }
-      : { id: each.id, units: each.units, rms: own! };
+    if ('reason' in units) {
+      unknown.push({ from: each instanceof Input ? inputLayer : each.id, reason: units.reason });
+      continue;
+    }
+    const source = await sourceOf(each, wide, rms);
     const weights = new Float64Array(layer.units * source.units);
     for (let unit = 0; unit < layer.units; unit++) {
       for (let channel = 0; channel < wide; channel++) {
@@ -152,66 +164,10 @@ async function sourcesOf(
         if (from >= 0) weights[unit * source.units + from]! += squares[unit * wide + channel]!;
       }
     }
-    results.push({ source, weights });
+    sources.push({ source, weights });
   }
-  return results.length > 0 ? results : { reason: 'nothing that is explained lies above it' };
-}
-
-/** An input of the model that a layer reads. */
-class Input {
-  readonly value: Value;
-  constructor(value: Value) {
-    this.value = value;
-  }
-}
-
-/** The nearest layers and inputs above a value. */
-function layersAbove(value: Value, byValue: ReadonlyMap<Value, Layer>): (Layer | Input)[] {
-  const found = new Set<Layer | Input>();
-  const seen = new Set<Value>();
-  const queue = [value];
-  for (let at = queue.pop(); at; at = queue.pop()) {
-    if (seen.has(at) || at.constant) continue;
-    seen.add(at);
-    const layer = byValue.get(at);
-    if (layer) found.add(layer);
-    else if (at.isInput) found.add(new Input(at));
-    else for (const input of at.producer?.inputs ?? []) if (input) queue.push(input);
-  }
-  return [...found];
-}
-
-/** Which unit of the source each channel that is read belongs to; -1 for those of other sources. */
-function channelUnits(
-  source: Layer | Input,
-  read: Value,
-  { node, value }: Pick<Maker, 'node' | 'value'>,
-  wide: number,
-  { families }: Coupling,
-): { readonly unitOf: Int32Array } | { readonly reason: string } {
-  const identity = () => Int32Array.from({ length: wide }, (_, channel) => channel);
-  if (source instanceof Input || source.value === read) {
-    const isWhole = source instanceof Input ? source.value === read : source.unitOf.length === wide;
-    if (isWhole) return { unitOf: source instanceof Input ? identity() : source.unitOf };
-  }
-  if (source instanceof Input)
-    return { reason: `between it and the input is more than pare follows ("${read.name}")` };
-  const reads = (member: Member) =>
-    member.value === value && member.node === node && member.side === 'in';
-  for (const family of families) {
-    const member = family.members.find(reads);
-    if (!member || member.unitOf.length !== wide) continue;
-    const carrier = family.carriers.find(
-      (each) => each.value === source.value && each.axis === source.axis,
-    );
-    if (!carrier) continue;
-    const own = new Map<number, number>();
-    carrier.unitOf.forEach((shared, index) => {
-      if (shared >= 0 && !own.has(shared)) own.set(shared, source.unitOf[index]!);
-    });
-    return { unitOf: member.unitOf.map((shared) => own.get(shared) ?? -1) };
-  }
-  return { reason: `its inputs cannot be told apart by the units of "${source.id}"` };
+  if (above.length === 0) return nothing('nothing that is explained lies above it');
+  return { sources, unknown };
 }
 
 /** Squared weights to shares: root, times root mean square, over the sum of the row. */

@@ -134,6 +134,27 @@ export const unitCriteria: readonly UnitCriterion[] = Object.freeze(
   ].map((each) => Object.freeze(each)),
 );
 
+/** Undefined where a score was not collected, and where it holds what is no number. */
+export function scoreOf(
+  criterion: UnitCriterion,
+  layer: Layer,
+  data: Collected,
+): ArrayLike<number> | undefined {
+  const scores = criterion.score(layer, data);
+  return scores && areNumbers(scores) ? scores : undefined;
+}
+
+/** Names of the criteria that gave this layer something that is no number. */
+export function brokenScores(layer: Layer, data: Collected): string[] {
+  return unitCriteria
+    .filter((criterion) => !areNumbers(criterion.score(layer, data) ?? []))
+    .map(({ name }) => name);
+}
+
+function areNumbers(scores: ArrayLike<number>): boolean {
+  return Array.from(scores).every(Number.isFinite);
+}
+
 function map(
   observation: LayerObservation | undefined,
   score: (observation: LayerObservation, unit: number) => number,

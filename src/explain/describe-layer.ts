@@ -2,7 +2,7 @@
  * From what was collected of a layer to what an explanation says of it: plain JSON. Runs nothing.
  */
 import { type LayerAblation, mostClasses } from './ablation.js';
-import { type Collected, unitCriteria } from './criteria.js';
+import { type Collected, scoreOf, unitCriteria } from './criteria.js';
 import type { Exemplar, LayerExplanation, Redundancy } from './explanation.js';
 import type { Layer } from './layers.js';
 import type { LayerObservation } from './observe.js';
@@ -23,7 +23,7 @@ export function describeLayer(layer: Layer, data: Collected, key: SampleKey): La
   const observation = data.observations.get(layer)!;
   const { mean, variance, smallest, largest, zeroShare, saturatedShare } = observation;
   const scores = unitCriteria.flatMap((criterion) => {
-    const own = criterion.score(layer, data);
+    const own = scoreOf(criterion, layer, data);
     return own ? [[criterion.name, Array.from(own, short)] as const] : [];
   });
   const classMeans = key.classes && meansByClass(layer.units, observation, key);
@@ -31,6 +31,7 @@ export function describeLayer(layer: Layer, data: Collected, key: SampleKey): La
   return {
     id: layer.id,
     op: layer.node.op,
+    weight: layer.weights[0]?.value.name ?? null,
     value: layer.value.name,
     axis: layer.axis,
     kind: layer.kind,

@@ -32,7 +32,7 @@ export async function explainConnections(
   const inputs = new Map(names.map((name) => [name, channelRms(data, name)]));
   const all = output ? [...layers, output] : layers;
   const found = await readConnections(coupling, all, { layers: rms, inputs });
-  for (const { what, reason } of found.skipped) leaveOut(`connections to ${what}`, reason);
+  for (const { what, reason } of found.skipped) leaveOut(`connections ${what}`, reason);
   if (!output) leaveOut('paths', 'no layer has the classes as its units');
   const wanted = outputs ?? defaultOutputs(target.classes, observation);
   return {

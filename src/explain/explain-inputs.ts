@@ -6,7 +6,7 @@ import type { Feeds } from '../engine/engine.js';
 import { throwIfAborted } from '../errors.js';
 import { Attributor, type InputMethod } from './attribution.js';
 import type { Faithfulness, InputAttribution } from './explanation.js';
-import { trustOf } from './infidelity.js';
+import { type Trust, trustOf } from './infidelity.js';
 import { short } from './preview.js';
 import type { Subject } from './subject.js';
 
@@ -27,19 +27,21 @@ const methods: readonly InputMethod[] = ['saliency', 'gradient-input', 'integrat
 /** Gradient times input reports the slope that saliency does: their infidelity is one. */
 const trusted: readonly InputMethod[] = ['saliency', 'integrated-gradients'];
 const draws = 10;
-/** Longest side of what is kept of a map. */
+/** Longest side of what is kept of a map, and of a signal. */
 const mostPlaces = 64;
+const mostTimes = 160;
 
 export async function explainInputs(
   subject: Subject,
   samples: readonly AttributedSample[],
   steps: number,
+  leaveOut: (what: string, reason: string) => void,
 ): Promise<InputsExplained> {
   const { context } = subject;
   const attributor = new Attributor(subject, subject.target);
   const task = context.progress.task('explain: inputs', samples.length);
   const inputs: InputAttribution[] = [];
-  const sums = trusted.map((method) => ({ method, infidelity: 0, sensitivity: 0 }));
+  const tests = trusted.map((method) => ({ method, found: [] as Trust[] }));
   try {
     for (const [at, { sample, target, feeds }] of samples.entries()) {
       for (const method of methods) {
@@ -48,16 +50,19 @@ export async function explainInputs(
           steps,
         });
         for (const [input, numbers] of values) {
+          if (!numbers.every(Number.isFinite)) {
+            leaveOut(`${method} of sample ${sample}`, 'its gradient is not a number everywhere');
+            continue;
+          }
           const kept = pool(numbers, feeds[input]!.dims.slice(1));
           inputs.push({ sample, target, method, input, ...kept, completenessError });
         }
       }
-      for (const sum of sums) {
+      for (const { method, found } of tests) {
         throwIfAborted(context.signal);
         const options = { steps, seed: context.seed, draws };
-        const trust = await trustOf(attributor, feeds, target, sum.method, options);
-        sum.infidelity += trust.infidelity / samples.length;
-        sum.sensitivity += trust.sensitivity / samples.length;
+        const trust = await trustOf(attributor, feeds, target, method, options);
+        if (Number.isFinite(trust.infidelity + trust.sensitivity)) found.push(trust);
       }
       task.update(at + 1);
     }
@@ -65,7 +70,16 @@ export async function explainInputs(
     task.end();
     await attributor.close();
   }
-  return { inputs, trust: sums.map((sum) => ({ ...sum, samples: samples.length })) };
+  return { inputs, trust: tests.flatMap(({ method, found }) => meanTrust(method, found)) };
+}
+
+function meanTrust(method: InputMethod, found: readonly Trust[]): Faithfulness['inputs'] {
+  const samples = found.length;
+  if (samples === 0) return [];
+  const mean = (of: (trust: Trust) => number) =>
+    found.reduce((sum, trust) => sum + of(trust), 0) / samples;
+  const infidelity = mean((trust) => trust.infidelity);
+  return [{ method, samples, infidelity, sensitivity: mean((trust) => trust.sensitivity) }];
 }
 
 /** Sums over blocks of the last two axes where these are long, so that the total stays. */
@@ -75,7 +89,9 @@ function pool(
 ): Pick<InputAttribution, 'dims' | 'values'> {
   const [rows, columns] = dims.length > 1 ? dims.slice(-2) : [1, dims[0] ?? 1];
   const stepOf = (size: number) => Math.ceil(size / mostPlaces);
-  const [down, across] = [stepOf(rows!), dims.length > 1 ? stepOf(columns!) : 1];
+  const isSignal = dims.filter((dim) => dim > 1).length < 2;
+  const down = isSignal ? 1 : stepOf(rows!);
+  const across = isSignal ? Math.ceil(columns! / mostTimes) : stepOf(columns!);
   if (down === 1 && across === 1) return { dims, values: Array.from(numbers, short) };
   const [height, width] = [Math.ceil(rows! / down), Math.ceil(columns! / across)];
   const maps = numbers.length / (rows! * columns!);

@@ -10,7 +10,7 @@ import type { Model } from '../graph/model.js';
 import { type PassContext, passContext } from '../pass.js';
 import { permutation } from '../random.js';
 import { ablate } from './ablation.js';
-import { type Collected, unitCriteria } from './criteria.js';
+import { brokenScores, type Collected, scoreOf, unitCriteria } from './criteria.js';
 import { describeLayer } from './describe-layer.js';
 import { explainConnections } from './explain-connections.js';
 import { type AttributedSample, explainInputs } from './explain-inputs.js';
@@ -56,6 +56,10 @@ export async function explain(
   const leaveOut = (what: string, reason: string) => void skipped.push({ what, reason });
   const observation = await observe(subject, data);
   const collected = await collect(subject, data, observation, settings, leaveOut);
+  for (const layer of subject.layers) {
+    const broken = brokenScores(layer, collected);
+    if (broken.length > 0) leaveOut(`${broken.join(', ')} of ${layer.id}`, 'it is not a number');
+  }
   const faithfulness = await trust(
     subject,
     dataset,
@@ -91,6 +95,7 @@ export async function explain(
       output: subject.target.logits,
       classes: subject.target.classes,
       classNames: dataset.classes ?? null,
+      tokens: null,
     },
     data: {
       name: dataset.name,
@@ -193,7 +198,7 @@ async function trust(
   const rankings = unitCriteria.flatMap((criterion): Ranking[] => {
     const scores = new Map(
       subject.layers.flatMap((layer) => {
-        const own = criterion.score(layer, collected);
+        const own = scoreOf(criterion, layer, collected);
         return own ? [[layer, own] as const] : [];
       }),
     );
@@ -248,7 +253,7 @@ async function attribute(
     return { sample: rows.indices[row]!, target, feeds: rowOf(rows.feeds, row) };
   });
   try {
-    return await explainInputs(subject, samples, steps);
+    return await explainInputs(subject, samples, steps, leaveOut);
   } catch (error) {
     if (!(error instanceof PareError) || error.code !== 'unsupported') throw error;
     leaveOut('inputs', error.message);

@@ -35,6 +35,8 @@ export interface ExplainedModel {
   readonly classes: number;
   /** By class; null where the data has no names. */
   readonly classNames: readonly string[] | null;
+  /** Text of the tokens that occur in this explanation, by id; null without a vocabulary. */
+  readonly tokens: Readonly<Record<string, string>> | null;
 }
 
 export interface ExplainedData {
@@ -60,6 +62,8 @@ export interface LayerExplanation {
   /** Label of the node that makes the units; unique. */
   readonly id: string;
   readonly op: string;
+  /** Name of its first weight in the model; null for a layer without one. */
+  readonly weight: string | null;
   /** The value that is looked at: behind normalization and activation of that node. */
   readonly value: string;
   readonly axis: number;
@@ -175,7 +179,7 @@ export interface InputAttribution {
   readonly input: string;
   /**
    * Dims of the input without the batch, and one number per element. Of long last axes blocks are
-   * summed, so that neither is above 64.
+   * summed, so that neither is above 64, and a signal not above 160.
    */
   readonly dims: readonly number[];
   readonly values: readonly number[];

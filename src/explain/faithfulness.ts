@@ -69,7 +69,7 @@ export async function measureFaithfulness(
   const draws = seeds.map((seed) => drawSamples(samples, seed));
   const criteria: CriterionFaithfulness[] = [];
   for (const ranking of rankings) {
-    const order = orderOf(all, ranking);
+    const order = orderOf(all, ranking, seeds[0]!);
     const most = await curve(order);
     const least = await curve([...order].reverse());
     const areas = (points: readonly SampleScores[]) => draws.map((draw) => areaOf(points, draw));
@@ -98,11 +98,16 @@ export async function measureFaithfulness(
   };
 }
 
-/** The most important unit first; equal ones in the order of the model. */
+/**
+ * The most important unit first. Equal ones come in a random order: that of the model would pass
+ * for knowledge, since early layers are worth more than late ones.
+ */
 export function orderOf(
   all: readonly UnitRef[],
   { comparable, scores }: Omit<Ranking, 'name'>,
+  seed: number,
 ): UnitRef[] {
+  const chance = permutation(all.length, seed);
   const means = new Map(
     [...scores].map(([layer, own]) => {
       const sum = Array.from(own).reduce((total, score) => total + Math.abs(score), 0);
@@ -111,9 +116,9 @@ export function orderOf(
   );
   const scored = all.map((ref, at) => {
     const score = scores.get(ref.layer)![ref.unit]! / means.get(ref.layer)!;
-    return { ref, at, score };
+    return { ref, chance: chance[at]!, score };
   });
-  return scored.sort((a, b) => b.score - a.score || a.at - b.at).map(({ ref }) => ref);
+  return scored.sort((a, b) => b.score - a.score || a.chance - b.chance).map(({ ref }) => ref);
 }
 
 function drawSamples(count: number, seed: number): Uint32Array {

@@ -9,7 +9,7 @@
 import { float32Of } from '../engine/host-tensor.js';
 import { throwIfAborted } from '../errors.js';
 import type { Value } from '../graph/value.js';
-import { type Backward, openGradients } from './gradients.js';
+import { type Backward, contribution, openGradients } from './gradients.js';
 import type { Layer } from './layers.js';
 import { openForward, type Rows, type Subject } from './subject.js';
 import { logitSlope, lossSlope, targetsOf } from './target.js';
@@ -31,7 +31,8 @@ export async function gradientScores(
     layers.flatMap((layer): Value[] => {
       const gradient = backward.gradients.get(layer.value.name);
       if (!gradient) return [];
-      const product = e.mul(e.graph.value(layer.value.name), e.graph.value(gradient));
+      const output = e.graph.value(layer.value.name);
+      const product = contribution(e, output, e.graph.value(gradient));
       const sum = e.reduce('ReduceSum', byUnit(e, product, layer), [2, 3], false);
       outputs.set(layer, sum.name);
       return [sum];

@@ -70,6 +70,14 @@ export async function differentiateValue(
   };
 }
 
+/**
+ * An amount times a slope. Where the amount is zero nothing is contributed, also where there is no
+ * slope: that of a root at zero, which silence reaches, is not a number.
+ */
+export function contribution(e: Emitter, amount: Value, slope: Value): Value {
+  return e.where(e.op('Equal', [amount, 0]), 0, e.mul(amount, slope));
+}
+
 export interface GradientSession {
   /** One run; `seed` has an element per element of the objective, whose dims are given. */
   run(

@@ -8,6 +8,7 @@ import type { Feeds, HostTensor } from '../engine/engine.js';
 import { float32Of, hostTensor } from '../engine/host-tensor.js';
 import type { Emitter } from '../graph/emitter.js';
 import type { Value } from '../graph/value.js';
+import { contribution } from './gradients.js';
 
 /** Where on the path: the middles of n cells, or borders and middles in turn (2 n + 1). */
 export function middles(steps: number): number[] {
@@ -74,15 +75,17 @@ export function conductanceOf(e: Emitter, value: Value, gradient: Value): Value 
   const end = Number.MAX_SAFE_INTEGER;
   const borders = e.slice(value, [0], [end], [0], [2]);
   const steps = e.sub(e.slice(borders, [1], [end], [0]), e.slice(borders, [0], [-1], [0]));
-  return e.reduce('ReduceSum', e.mul(atMiddles(e, gradient), steps), [0], true);
+  return e.reduce('ReduceSum', contribution(e, steps, atMiddles(e, gradient)), [0], true);
 }
 
 /**
  * Internal influence: the mean of dF/da over the path. Source: Leino et al., "Influence-Directed
  * Explanations for Deep Convolutional Networks" (2018), with the straight path as distribution.
+ * Places without a slope (see `contribution`) do not influence.
  */
 export function influenceOf(e: Emitter, gradient: Value): Value {
-  return e.reduce('ReduceMean', atMiddles(e, gradient), [0], true);
+  const slopes = atMiddles(e, gradient);
+  return e.reduce('ReduceMean', e.where(e.op('IsNaN', [slopes]), 0, slopes), [0], true);
 }
 
 function atMiddles(e: Emitter, value: Value): Value {

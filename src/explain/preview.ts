@@ -7,8 +7,8 @@ import { float32Of } from '../engine/host-tensor.js';
 import type { Preview } from './explanation.js';
 
 const mostPixels = 48;
-const mostIds = 128;
-const stretches = 64;
+const mostIds = 1024;
+const stretches = 120;
 
 /** Of the first input that can be shown; feeds are a batch of one sample. */
 export function previewOf(feeds: Feeds): Preview | null {

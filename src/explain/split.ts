@@ -40,8 +40,18 @@ export function bordersOf({ graph }: Model, name: string, logits: string): strin
   return [...borders].map((value) => value.name);
 }
 
-/** The part of the model behind the layer, taking variants of it. The model is not changed. */
-export function behind(source: Model, { value, axis, rank }: Layer, logits: string): Behind {
+/**
+ * The part of the model behind the layer, taking variants of it. The model is not changed.
+ *
+ * @param isBatched whether a value has an entry per sample; what has none (a mask, rotations of
+ *   positions) is the same for all variants
+ */
+export function behind(
+  source: Model,
+  { value, axis, rank }: Layer,
+  logits: string,
+  isBatched: (name: string) => boolean,
+): Behind {
   const borders = bordersOf(source, value.name, logits);
   const model = cloneModel(source);
   const { graph } = model;
@@ -54,6 +64,7 @@ export function behind(source: Model, { value, axis, rank }: Layer, logits: stri
     const old = graph.value(name);
     const dims = old.dims ?? [];
     const input = graph.addInput(`explain/in/${name}`, tensorType(old.dataType ?? 'float', dims));
+    if (!isBatched(name)) return { old, stacked: input };
     const rows = e.unsqueeze(input, [0]);
     const many =
       name === value.name

@@ -21,6 +21,7 @@ import { prepare } from '../train/prepare.js';
 import type { Runnable } from './gradients.js';
 import { type FoundLayers, findLayers, type Layer } from './layers.js';
 import { repeat } from './path.js';
+import { bordersOf } from './split.js';
 import { chooseTarget, logitsOf, type Target } from './target.js';
 
 /** `model`: simplified, any batch, opset 18 or above, constants as initializers. */
@@ -31,6 +32,8 @@ export interface Subject extends Runnable {
   readonly output: Layer | undefined;
   readonly skipped: readonly { readonly what: string; readonly reason: string }[];
   readonly ports: readonly PortInfo[];
+  /** Whether the first axis of a value that a layer or its surroundings read is that of the samples. */
+  isBatched(name: string): boolean;
   readonly context: PassContext;
 }
 
@@ -44,8 +47,9 @@ export interface Rows {
   readonly indices: readonly number[];
 }
 
-/** Rows that probe which axis is the batch: no layer is as wide by chance as samples are many. */
+/** Rows that probe which values have the batch first: their first dim follows both numbers. */
 const probeRows = 3;
+const otherRows = 1;
 
 /**
  * @param model is not changed
@@ -73,22 +77,31 @@ export async function openSubject(
   );
   const logits = logitsOf(opened);
   const found = findLayers(coupling, logits);
-  const feeds = Object.fromEntries(
-    Object.entries(first.feeds).map(([name, tensor]) => [name, repeat(tensor, probeRows)]),
-  );
-  const names = [...new Set([...found.layers.map(({ value }) => value.name), logits.name])];
-  const shapes = await probeShapes(engine, modelToProto(opened), feeds, names);
-  const { layers, skipped } = withBatch(found, shapes);
+  const feedsOf = (rows: number) =>
+    Object.fromEntries(
+      Object.entries(first.feeds).map(([name, tensor]) => [name, repeat(tensor, rows)]),
+    );
+  const names = new Set([
+    logits.name,
+    ...found.layers.flatMap(({ value }) => bordersOf(opened, value.name, logits.name)),
+  ]);
+  const message = modelToProto(opened);
+  const shapes = await probeShapes(engine, message, feedsOf(probeRows), names);
+  const others = await probeShapes(engine, message, feedsOf(otherRows), names);
+  const isBatched = (name: string) =>
+    shapes.get(name)?.[0] === probeRows && others.get(name)?.[0] === otherRows;
+  const { layers, skipped } = withBatch(found, isBatched);
   return {
     engine,
     signal: context.signal,
     model: opened,
     coupling,
-    target: chooseTarget(logits, shapes.get(logits.name) ?? [], feeds, probeRows),
+    target: chooseTarget(logits, shapes.get(logits.name) ?? [], feedsOf(probeRows), probeRows),
     layers,
     output: found.output,
     skipped,
     ports,
+    isBatched,
     context,
   };
 }
@@ -141,12 +154,11 @@ export function rowOf(feeds: Feeds, row: number): Feeds {
 /** Layers whose first axis is not the batch cannot be told apart by sample. */
 function withBatch(
   { layers, skipped }: FoundLayers,
-  shapes: ReadonlyMap<string, readonly number[]>,
+  isBatched: Subject['isBatched'],
 ): Pick<Subject, 'layers' | 'skipped'> {
-  const isBatched = ({ value }: Layer) => shapes.get(value.name)?.[0] === probeRows;
-  const others = layers.filter((layer) => !isBatched(layer));
+  const others = layers.filter(({ value }) => !isBatched(value.name));
   return {
-    layers: layers.filter(isBatched),
+    layers: layers.filter(({ value }) => isBatched(value.name)),
     skipped: [
       ...skipped,
       ...others.map(({ id }) => ({

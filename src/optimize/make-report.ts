@@ -67,6 +67,8 @@ export interface KnownParts {
   readonly promise?: QualityPromise | undefined;
   readonly search?: Pick<OptimizeResult, 'original' | 'candidates'> | undefined;
   readonly evaluations?: readonly Evaluation[] | undefined;
+  /** Watched that evaluation of all models of the report, in their order; else it is done anew. */
+  readonly predictions?: PredictionLog | undefined;
   readonly bench?: readonly BenchRow[] | undefined;
   readonly sensitivity?: SensitivityReport | null | undefined;
   readonly plan?: PlanDetails | undefined;
@@ -157,6 +159,7 @@ class ReportMaker {
         summary: summaryOf({
           ...{ models: facts, bench: rows, outcome },
           evaluations: watched.evaluations,
+          hasData: dataset !== undefined,
           promise: promise ?? null,
         }),
         recipe: recipe ? recipePart(recipe, reports) : null,
@@ -251,7 +254,7 @@ class ReportMaker {
     return profiles.length > 0 ? profiles : null;
   }
 
-  /** Runs the samples again to see single predictions: evaluations only count them. */
+  /** Runs the samples again where nothing watched the evaluation: it only counts predictions. */
   async #evaluate(models: readonly NamedModel[]): Promise<{
     evaluations: readonly Evaluation[] | null;
     log: PredictionLog | null;
@@ -259,6 +262,8 @@ class ReportMaker {
   }> {
     const { known, dataset, engine, indices, signal, progress } = this.#request;
     const names = models.map(({ name }) => name);
+    const { evaluations: counted, predictions } = known;
+    if (counted && predictions) return { evaluations: counted, log: predictions, names };
     const none = { evaluations: known.evaluations ?? null, log: null, names };
     if (!dataset || !indices || indices.length === 0) return none;
     const log = new PredictionLog();

@@ -15,6 +15,7 @@ import type { Value } from '../graph/value.js';
 import type { Dim } from '../graph/value-type.js';
 import { Tensor } from '../onnx/tensor.js';
 import { batchConstants, batchExpansions } from '../ops/batch-dims.js';
+import { addBatchAxis } from './add-batch-axis.js';
 
 /** Name of the opened dim. */
 const batchName = 'batch';
@@ -36,6 +37,21 @@ export async function openBatch(model: Model, engine: Engine, batchSize?: number
   );
   const [batch] = sizes;
   if (sizes.size !== 1 || typeof batch !== 'number' || batch === batchSize) return model;
+  try {
+    return await openDim(model, batch, engine);
+  } catch (cause) {
+    const added = batch === 1 ? await tryAxis(model, engine) : 'it is not made for one sample';
+    if (typeof added !== 'string') return added;
+    throw new PareError(
+      'unsupported',
+      `train: the model is made for batches of ${batch} and cannot be opened: ${messageOf(cause)}; nor can an axis be added: ${added}`,
+      { hint: `export it with an open batch, or train with --batch-size ${batch}`, cause },
+    );
+  }
+}
+
+/** The batch where the model has it. */
+async function openDim(model: Model, batch: number, engine: Engine): Promise<Model> {
   const open = cloneModel(model);
   await inferShapes(engine, open);
   await openConstants(open, batch);
@@ -48,17 +64,21 @@ export async function openBatch(model: Model, engine: Engine, batchSize?: number
       value.type = { kind: 'tensor', dataType, dims: undefined };
     } else value.type = undefined;
   }
-  try {
-    await prove(model, open, batch, engine);
-  } catch (error) {
-    throw new PareError(
-      'unsupported',
-      `train: the model is made for batches of ${batch} and cannot be opened: ${messageOf(error)}`,
-      { hint: `export it with an open batch, or train with --batch-size ${batch}`, cause: error },
-    );
-  }
+  await prove(model, open, batch, engine);
   await inferShapes(engine, open);
   return open;
+}
+
+/** An axis for the samples in front of all values, or why that cannot be. */
+async function tryAxis(model: Model, engine: Engine): Promise<Model | string> {
+  try {
+    const open = await addBatchAxis(model, engine);
+    await prove(model, open, 1, engine);
+    await inferShapes(engine, open);
+    return open;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 function openDims(dims: readonly Dim[] | undefined): readonly Dim[] | undefined {

@@ -90,6 +90,14 @@ describe('pare explain', { timeout: 300_000 }, () => {
     expect(explanation.layers[0]!.scores).not.toHaveProperty('ablation');
   });
 
+  test('a vocabulary that is none stops it at once where it was given', async () => {
+    const explainWith = (file: string) =>
+      pare('explain', 'digits.onnx', ...data, '--vocabulary', file);
+    expect((await explainWith('gone.json')).err).toContain('gone.json');
+    await writeFile(join(folder, 'words.json'), '{"version": "1.0"}');
+    expect((await explainWith('words.json')).err).toContain('no tokens are in it');
+  });
+
   test('needs data', async () => {
     const { code, err } = await pare('explain', 'digits.onnx');
     expect(code).not.toBe(0);

@@ -38,6 +38,16 @@ export const explainCommandOptions = z.object({
     z.boolean().check(meta('measure deletion curves: which score is true of this model')),
     true,
   ),
+  vocabulary: z.optional(
+    z
+      .string()
+      .check(
+        meta(
+          'text of the tokens: a JSON list, ids by token, or a tokenizer.json (default: a tokenizer.json or vocab.json beside the model)',
+          { placeholder: 'FILE' },
+        ),
+      ),
+  ),
   report: reportField,
   output: z.optional(
     z

@@ -1,6 +1,7 @@
 /**
  * What pare diff does: compares the models and prints the report, which is its result.
  */
+import { basename } from 'node:path';
 import type * as z from 'zod/mini';
 import type { Dataset } from '../../data/dataset.js';
 import { checkTargets } from '../../disk/check-targets.js';
@@ -65,9 +66,11 @@ export async function run(context: Context): Promise<ExitCode> {
     const outcome = diff.equal
       ? 'The models are equal.'
       : 'What changed from the first to the second.';
+    // Names head columns: no paths.
+    const [shortA, shortB] = [basename(nameA), basename(nameB)];
     const models = [
-      { name: nameA === nameB ? 'a' : nameA, file: nameA, model: a },
-      { name: nameA === nameB ? 'b' : nameB, file: nameB, model: b },
+      { name: shortA === shortB ? 'a' : shortA, file: nameA, model: a },
+      { name: shortA === shortB ? 'b' : shortB, file: nameB, model: b },
     ];
     await usingEngine('node', globals, async (engine) => {
       const job = { command: 'diff', models, outcome, engine, known: { diff } };

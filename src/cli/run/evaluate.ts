@@ -20,7 +20,7 @@ import {
   usingEngine,
   usingModels,
 } from '../open.js';
-import { reportTargets, writeReport } from '../report-file.js';
+import { reportTargets, watchPredictions, writeReport } from '../report-file.js';
 
 type Context = CommandContext<
   z.output<typeof evaluateOptions>,
@@ -38,8 +38,10 @@ export async function run(context: Context): Promise<void> {
       await usingData(options, ports, cwd, async (dataset) => {
         for (const note of dataset.notes ?? []) output.warn(note);
         const indices = chosenIndices(dataset, options.samples, globals.seed);
+        const predictions = watchPredictions(options);
         const evaluations = await evaluate(models, dataset, engine, {
           indices,
+          observe: predictions?.observe,
           task: options.task,
           output: options.output,
           batchSize: options.batchSize,
@@ -71,7 +73,7 @@ export async function run(context: Context): Promise<void> {
           models: models.map(({ name }, at) => ({
             ...{ name, file: args.models[at]!, model: opened[at]!.model },
           })),
-          ...{ engine, dataset, indices, known: { evaluations } },
+          ...{ engine, dataset, indices, known: { evaluations, predictions } },
         });
         output.json({
           command: 'evaluate',

@@ -9,6 +9,7 @@ import { writeFilesAtomic } from '../../disk/write-file.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import { explain } from '../../explain/explain.js';
+import { nameTokens } from '../../explain/name-tokens.js';
 import { explanationText } from '../../report/explanation-text.js';
 import type { CommandContext } from '../command.js';
 import type { explainCommandOptions } from '../commands/explain.js';
@@ -22,6 +23,7 @@ import {
   usingModels,
 } from '../open.js';
 import { reportTargets, writeReport } from '../report-file.js';
+import { readVocabulary } from '../vocabulary-file.js';
 
 type Context = CommandContext<z.output<typeof explainCommandOptions>, { readonly model: string }>;
 
@@ -31,7 +33,17 @@ const reportedSamples = 1000;
 export async function run(context: Context): Promise<void> {
   const { args, options, globals, cwd, signal, progress, output } = context;
   requireData(options);
-  const { output: file, report: _report, data, preprocess, labels, outputs, ...rest } = options;
+  const {
+    output: file,
+    report: _report,
+    vocabulary: given,
+    data,
+    preprocess,
+    labels,
+    outputs,
+    ...rest
+  } = options;
+  const vocabulary = await readVocabulary(given, args.model, cwd, (text) => output.warn(text));
   const settings = Object.fromEntries(
     Object.entries({ ...rest, outputs: outputs?.map(numberOf) }).filter(
       ([, value]) => value !== undefined,
@@ -41,7 +53,10 @@ export async function run(context: Context): Promise<void> {
     usingEngine('node', globals, async (engine) => {
       const { model, files } = opened!;
       const target = file === undefined ? undefined : resolve(cwd, file);
-      const inputs = inputFiles(files, { data, preprocess }, cwd);
+      const inputs = [
+        ...inputFiles(files, { data, preprocess }, cwd),
+        ...(vocabulary ? [vocabulary.path] : []),
+      ];
       const write = { force: globals.force, inputs, signal };
       await checkTargets([...(target ? [target] : []), ...reportTargets(options, cwd)], write);
       const ports = await portsOf(engine, { name: 'model', source: await modelSource(model) });
@@ -51,7 +66,10 @@ export async function run(context: Context): Promise<void> {
         const { seed } = globals;
         const explained = await explain(model, seen, settings, { engine, signal, progress, seed });
         const name = basename(args.model);
-        const explanation = { ...explained, model: { ...explained.model, name } };
+        const named = { ...explained, model: { ...explained.model, name } };
+        const explanation = vocabulary ? nameTokens(named, vocabulary.pieces) : named;
+        if (given !== undefined && explanation.model.tokens === null)
+          output.warn('--vocabulary has no effect: the model predicts no tokens');
         output.stdout(explanationText(explanation, tableSettings(output, true)));
         if (target !== undefined && !globals.dryRun) {
           const text = new TextEncoder().encode(`${JSON.stringify(explanation)}\n`);

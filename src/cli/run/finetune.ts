@@ -24,8 +24,8 @@ import { type CheckpointFile, checkpointFile } from '../checkpoint-file.js';
 import type { CommandContext } from '../command.js';
 import { type finetuneCommandOptions, trainingKeys } from '../commands/finetune.js';
 import { inputFiles, portsOf, requireData, usingData, usingEngine, usingModels } from '../open.js';
-import { reportTargets, writeReport } from '../report-file.js';
-import { showQuality } from '../show-measurements.js';
+import { reportTargets, watchPredictions, writeReport } from '../report-file.js';
+import { type QualityData, showQuality } from '../show-measurements.js';
 import { trainingSplit } from '../training-split.js';
 import { quantizedStudent } from './quantized-student.js';
 
@@ -115,7 +115,9 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
   if (compared.length > 0) output.human(`${compared.length} hidden values were compared.`);
   for (const { name, reason } of skipped) output.detail(`not compared: "${name}" ${reason}`);
   for (const { name, reason } of result.frozen) output.detail(`not trained: "${name}" ${reason}`);
-  const evaluations = await evaluateAll({ ...job, student }, dataset, split.evaluate, result.model);
+  const predictions = watchPredictions(options);
+  const seen = { dataset, indices: split.evaluate, observe: predictions?.observe };
+  const evaluations = await evaluateAll({ ...job, student }, seen, result.model);
   const files = await modelFiles(result.model, target);
   if (!dryRun) await writeFilesAtomic(files, job.write);
   await store?.discard();
@@ -131,7 +133,7 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
         { name: 'result', file: target, model: result.model },
       ],
       ...{ engine, dataset, indices: split.evaluate },
-      known: { evaluations, training: trainingPart(result) },
+      known: { evaluations, predictions, training: trainingPart(result) },
     },
     job.write,
   );
@@ -233,8 +235,7 @@ function agreementText({ weights, originals, agreement }: QuantizationResult): s
 
 async function evaluateAll(
   { context, engine, student, teacher }: Job,
-  dataset: Dataset,
-  indices: Uint32Array,
+  seen: QualityData,
   result: Model,
 ): Promise<Evaluation[] | undefined> {
   const named = [
@@ -249,5 +250,5 @@ async function evaluateAll(
       ...bordersAs(model),
     })),
   );
-  return showQuality(models, { dataset, indices }, engine, context);
+  return showQuality(models, seen, engine, context);
 }

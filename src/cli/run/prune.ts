@@ -42,7 +42,7 @@ import {
   usingModels,
 } from '../open.js';
 import { ownOptions } from '../own-options.js';
-import { reportTargets, writeReport } from '../report-file.js';
+import { reportTargets, watchPredictions, writeReport } from '../report-file.js';
 import { showQuality, showSpeed } from '../show-measurements.js';
 
 type Context = CommandContext<z.output<typeof pruneOptions>, { readonly model: string }>;
@@ -128,9 +128,15 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
   const sizes = { before: await sizesOf(model, options), after: await sizesOf(result, options) };
   output.human(sizeText(sizes, context));
   const speed = await showSpeed([original, small], dataset, engine, context);
+  const predictions = watchPredictions(options);
   const evaluations =
     dataset &&
-    (await showQuality([original, small], { dataset, indices: split!.evaluate }, engine, context));
+    (await showQuality(
+      [original, small],
+      { dataset, indices: split!.evaluate, observe: predictions?.observe },
+      engine,
+      context,
+    ));
   const written = globals.dryRun ? [] : await save(result, target, options.compress, write);
   output.human(globals.dryRun ? `Would write ${target}.` : `Wrote ${written.join(', ')}.`);
   await writeReport(
@@ -148,6 +154,7 @@ async function prune(job: Job, dataset: Dataset | undefined): Promise<void> {
           recipe,
           reports,
           evaluations,
+          predictions,
           notes: reports.flatMap(({ warnings = [] }) => warnings),
         },
         plan: options.method === 'structured' ? (report.details as PlanDetails) : undefined,

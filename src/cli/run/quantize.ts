@@ -40,7 +40,7 @@ import { toJson } from '../output.js';
 import { ownOptions } from '../own-options.js';
 import { quantizeRecipe } from '../quantize-recipe.js';
 import { readCalibration } from '../read-calibration.js';
-import { reportTargets, writeReport } from '../report-file.js';
+import { reportTargets, watchPredictions, writeReport } from '../report-file.js';
 import { showQuality, showSpeed } from '../show-measurements.js';
 import { checkSearchOptions, searchNodes } from './quantize-search.js';
 
@@ -122,9 +122,15 @@ export async function run(command: Context): Promise<void> {
         const pair = [original, small] as const;
         const advice = slowerAdvice(options);
         const speed = await showSpeed(pair, dataset, engine, command, advice);
+        const predictions = watchPredictions(options);
         const evaluations =
           dataset &&
-          (await showQuality(pair, { dataset, indices: split!.evaluate }, engine, command));
+          (await showQuality(
+            pair,
+            { dataset, indices: split!.evaluate, observe: predictions?.observe },
+            engine,
+            command,
+          ));
         if (report.changed.length === 0) output.warn(`${scheme} applies to no node of this model`);
         const texts = [
           ...extras.calibration.map(
@@ -151,7 +157,10 @@ export async function run(command: Context): Promise<void> {
               { name: small.name, file: target, model: result },
             ],
             ...{ engine, dataset, indices: split?.evaluate },
-            known: { recipe: searched?.recipe ?? recipe, reports, evaluations, sensitivity },
+            known: {
+              ...{ recipe: searched?.recipe ?? recipe, reports, sensitivity },
+              ...{ evaluations, predictions },
+            },
           },
           write,
         );

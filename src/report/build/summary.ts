@@ -15,13 +15,15 @@ export interface SummaryParts {
   /** The first model's row first; null where it was not timed. */
   readonly bench: readonly BenchRow[] | null;
   readonly evaluations: readonly Evaluation[] | null;
+  /** Whether the command was given data. */
+  readonly hasData: boolean;
   readonly promise: QualityPromise | null;
   readonly outcome: string;
 }
 
 /** Compares the first model with the last one; with one model there is no after. */
 export function summaryOf(parts: SummaryParts): Summary {
-  const { models, bench, evaluations, promise, outcome } = parts;
+  const { models, bench, evaluations, hasData, promise, outcome } = parts;
   const after = models.length > 1 ? models.at(-1) : undefined;
   const rowOf = ({ name }: ModelFacts) => bench?.find(({ model }) => model === name);
   const evaluationOf = ({ name }: ModelFacts) => evaluations?.find(({ model }) => model === name);
@@ -32,7 +34,7 @@ export function summaryOf(parts: SummaryParts): Summary {
       sizeFigure(models[0]!, after),
       latencyFigure(...pair(rowOf)),
       memoryFigure(...pair(rowOf)),
-      qualityFigure(...pair(evaluationOf)),
+      qualityFigure(hasData, ...pair(evaluationOf)),
     ],
     promise: promise && promiseOf(promise, after && evaluationOf(after)),
   };
@@ -122,10 +124,15 @@ function memoryFigure(before: BenchRow | undefined, after: BenchRow | undefined)
   };
 }
 
-function qualityFigure(before: Evaluation | undefined, after: Evaluation | undefined): Figure {
+function qualityFigure(
+  hasData: boolean,
+  before: Evaluation | undefined,
+  after?: Evaluation | undefined,
+): Figure {
   const none = { name: 'quality', before: null, after: null, spread: null, change: null } as const;
   if (!before) {
-    return { ...none, measure: 'agreement on data', unit: 'share', note: 'not measured: no data' };
+    const reason = hasData ? 'no samples were evaluated' : 'no data';
+    return { ...none, measure: 'on data', unit: 'share', note: `not measured: ${reason}` };
   }
   const score = scoreOf(before);
   if (score) {

@@ -6,6 +6,18 @@ import * as z from 'zod/mini';
 import { count, interval, number, share, text } from './common.js';
 import { preview } from './quality.js';
 
+/** A sample that excites a unit most or least. */
+export const exemplar = z.object({
+  /** Index into `samples`. */
+  sample: count,
+  /** Highest output of the unit on it. */
+  value: number,
+  /** Where in the sample that is, as shares of its sides: across and down, or along; or null. */
+  at: z.nullable(z.array(share)),
+  /** For a text: the token there between those around it; null for others. */
+  context: z.nullable(z.object({ before: text, token: text, after: text })),
+});
+
 /** One channel, neuron or head among the most important ones of its layer. */
 export const unit = z.object({
   unit: count,
@@ -14,21 +26,28 @@ export const unit = z.object({
   loss: z.nullable(number),
   accuracy: z.nullable(number),
   zeros: share,
+  /** Share of outputs at a bound of the activation other than zero; null where it has none. */
+  saturated: z.nullable(share),
+  /** The class that loses most when the unit is replaced, and its change of accuracy. */
+  worst: z.nullable(z.object({ class: text, accuracy: number })),
   serves: z.array(text),
   nearest: z.nullable(count),
   correlation: z.nullable(number),
-  /** Indices into `samples`: those that excite it most, and least. */
-  most: z.array(count),
-  least: z.array(count),
+  most: z.array(exemplar),
+  least: z.array(exemplar),
 });
 
 export const unitLayer = z.object({
   id: text,
   op: text,
+  /** Name of its weight in the model. */
+  weight: z.nullable(text),
   kind: text,
   /** By unit. */
   scores: z.array(number),
   dead: count,
+  /** Units of which another one says nearly the same; null where that is not known. */
+  twins: z.nullable(count),
   top: z.array(unit),
 });
 
@@ -66,7 +85,15 @@ export const explanation = z.object({
   blocks: z.array(z.object({ from: text, to: text, norm: number, share })),
   paths: z.array(z.object({ output: text, steps: text, share: number })),
   attributions: z.array(
-    z.object({ sample: text, target: text, method: text, picture: preview, original: preview }),
+    z.object({
+      sample: text,
+      target: text,
+      method: text,
+      picture: preview,
+      original: preview,
+      /** Sum of the attribution less the change of the logit that it should be; or null. */
+      error: z.nullable(number),
+    }),
   ),
   attributionTests: z.array(
     z.object({ method: text, samples: count, infidelity: number, sensitivity: number }),
@@ -76,4 +103,5 @@ export const explanation = z.object({
 
 export type ExplanationData = z.output<typeof explanation>;
 export type UnitLayer = z.output<typeof unitLayer>;
+export type ExemplarData = z.output<typeof exemplar>;
 export type UnitData = z.output<typeof unit>;

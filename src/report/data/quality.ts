@@ -39,6 +39,13 @@ export const confusion = z.object({
 export const preview = z.union([
   z.object({ kind: z.literal('image'), url: text, width: count, height: count }),
   z.object({ kind: z.literal('curve'), points: z.array(number) }),
+  /** Lowest and highest value of equal stretches of a signal, in [-1, 1]; values in all. */
+  z.object({
+    kind: z.literal('wave'),
+    low: z.array(number),
+    high: z.array(number),
+    length: count,
+  }),
   z.object({ kind: z.literal('text'), text }),
   z.object({ kind: z.literal('none') }),
 ]);

@@ -58,6 +58,13 @@ describe('a page', () => {
     expect(withoutScripts).toContain('\\u202egnp');
   });
 
+  it('marks the token that excites a unit, and where in a picture and a signal', () => {
+    expect(page).toContain('<mark>&lt;script&gt;');
+    expect(page).toMatch(/<use href="#sample-\d+"><\/use><circle class="ring under"/);
+    for (const [, at] of page.matchAll(/<use href="#sample-(\d+)">/g))
+      expect(page.split(`id="sample-${at}"`)).toHaveLength(2);
+  });
+
   it('asks nothing of the network', () => {
     expect(page.replace(/<script type="application\/json".*?<\/script>/s, '')).not.toMatch(
       /(?:src|href)="(?!#|data:image\/png;base64,)/,

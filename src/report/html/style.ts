@@ -77,6 +77,7 @@ thead th, thead td { border-bottom: 1px solid var(--before); vertical-align: bot
 thead th { font-weight: 600; }
 .right { text-align: right; white-space: nowrap; }
 td.name, th.name { overflow-wrap: anywhere; min-width: 9rem; font-size: .8125rem; }
+td.prose { min-width: min(18rem, 70vw); }
 td.chart { min-width: 6rem; width: 22%; padding-top: .72rem; }
 th button { all: unset; cursor: pointer; } th button::after { content: " \\2195"; color: var(--before); font-weight: 400; }
 th[aria-sort=ascending] button::after { content: " \\2191"; color: inherit; } th[aria-sort=descending] button::after { content: " \\2193"; color: inherit; }
@@ -100,7 +101,7 @@ figure > figcaption { font-size: .875rem; margin-bottom: .4rem; }
 .tile-0 { fill: var(--mark-soft); } .tile-1 { fill: var(--mark); } .tile-2 { fill: var(--before); }
 .tile-3 { fill: var(--soft); } .tile-4 { fill: var(--rule); } .tile-5 { fill: var(--raised); stroke: var(--before); stroke-width: 1; }
 .treemap text { font: 12px var(--mono); fill: var(--ink); } .treemap text.soft { fill: var(--ink); font-size: 11px; opacity: .8; }
-.tile-1 ~ text, .tile-3 ~ text { fill: var(--paper); }
+.treemap .tile-1 ~ text, .treemap .tile-3 ~ text { fill: var(--paper); }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 0 2.5rem; }
 .columns > * { min-width: 0; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: 1.5rem 1.75rem; margin-top: 1.25rem; }
@@ -131,11 +132,15 @@ figure > figcaption { font-size: .875rem; margin-bottom: .4rem; }
 .flips li span { display: block; } .flips li span span, .flips li data { display: inline; }
 .flips .label { font-weight: 600; overflow-wrap: anywhere; }
 .sample { display: block; width: 4.5rem; height: auto; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated; background: var(--raised); font-size: .75rem; }
-.sample.curve { aspect-ratio: auto; height: 3rem; padding: .2rem; } .curve polyline { fill: none; stroke: var(--mark); stroke-width: 1; vector-effect: non-scaling-stroke; }
+.sample.curve { aspect-ratio: auto; height: 3rem; padding: .2rem; } .wave { fill: var(--mark); } .wave .place { stroke: var(--ink); stroke-width: 2; vector-effect: non-scaling-stroke; }
+svg.shared { position: absolute; } .ring { fill: none; vector-effect: non-scaling-stroke; } .ring.under { stroke: #000; stroke-width: 4; } .ring.over { stroke: #fff; stroke-width: 2; } image { image-rendering: pixelated; }
+.strip.texts { flex-direction: column; align-items: flex-start; gap: .25rem; } .context { font: .75rem/1.45 var(--mono); white-space: pre-wrap; overflow-wrap: anywhere; } mark { background: var(--mark-soft); color: var(--ink); font-weight: 700; padding: 0 .1em; text-decoration: underline; }
+code.weight { color: var(--soft); }
+.curve polyline { fill: none; stroke: var(--mark); stroke-width: 1; vector-effect: non-scaling-stroke; }
 .layer > summary { color: inherit; padding: .5rem 0; border-top: 1px solid var(--rule); } .layer { margin: 0; }
 svg.units { display: block; width: 100%; height: 2.75rem; margin-top: .4rem; } .unit-bars { fill: var(--mark); } .units .axis { stroke: var(--before); fill: none; vector-effect: non-scaling-stroke; }
 .units-list { list-style: none; margin: .75rem 0 1.5rem; padding: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)); gap: 1.25rem 2rem; font-size: .875rem; line-height: 1.45; }
-.units-list p { margin: 0; } .strip { display: flex; flex-wrap: wrap; align-items: center; gap: .35rem; margin-top: .5rem; } .strip > .soft { width: 2.75rem; } .strip .sample { width: 3.25rem; }
+.units-list p { margin: 0; } .strip { display: flex; flex-wrap: wrap; align-items: center; gap: .35rem; margin-top: .5rem; } .strip > .soft { width: 2.75rem; } .strip .sample { width: 3.25rem; } .strip .wave { width: 6rem; }
 .sample.words { width: 9rem; font: .6875rem/1.35 var(--mono); padding: .3rem; aspect-ratio: auto; overflow-wrap: anywhere; }
 .flips li.two { grid-template-columns: 4.5rem 4.5rem 1fr; }
 details { margin-top: 1rem; } summary { cursor: pointer; color: var(--mark); font-size: .9375rem; } td details { margin: 0; } td summary { font-size: inherit; }

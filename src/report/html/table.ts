@@ -12,6 +12,8 @@ export interface HtmlColumn {
   readonly chart?: boolean;
   /** Names that may be long: monospaced, broken anywhere. */
   readonly name?: boolean;
+  /** Sentences: wide enough that rows stay low on a phone. */
+  readonly prose?: boolean;
 }
 
 export interface TableParts {
@@ -39,6 +41,6 @@ export function table({ caption, columns, rows, visible = 12 }: TableParts): Htm
   )}</tbody></table></div>`;
 }
 
-function kindOf({ right, chart, name }: HtmlColumn): string {
-  return right ? 'right' : chart ? 'chart' : name ? 'name' : '';
+function kindOf({ right, chart, name, prose }: HtmlColumn): string {
+  return right ? 'right' : chart ? 'chart' : name ? 'name' : prose ? 'prose' : '';
 }

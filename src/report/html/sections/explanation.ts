@@ -1,11 +1,12 @@
 /** Which units matter, with the samples that excite them; and how far the scores can be trusted. */
-import type { ExplanationData, UnitData, UnitLayer } from '../../data/explanation.js';
+import type { ExemplarData, ExplanationData, UnitData, UnitLayer } from '../../data/explanation.js';
 import { bar } from '../charts/bar.js';
 import { lineChart } from '../charts/line.js';
-import { previewPicture } from '../charts/preview.js';
+import { inContext, previewPicture, sharedPicture, sharedPictures } from '../charts/preview.js';
 import { unitBars } from '../charts/units.js';
 import { Located } from '../located.js';
 import { type Html, html } from '../markup.js';
+import { shortName } from '../names.js';
 import { defineSection } from '../section.js';
 import { formats, show, showInterval } from '../show.js';
 import { table } from '../table.js';
@@ -18,13 +19,13 @@ export const explanationSection = defineSection({
   title: 'Which neurons matter',
   part: (report) => report.maybe('explanation'),
   render: (explanation) => {
-    const { criterion, criteria, labels } = explanation.value;
+    const { criterion, criteria, labels, curves } = explanation.value;
     const layers = explanation.get('layers').items();
     const summary = criteria.find(({ name }) => name === criterion)?.summary;
     const last = layers.length - mostOpen;
-    return html`<p class="lead">One bar per channel, neuron or head, by ${criterion}${summary && `: ${summary}`}. Seen on ${show(explanation.get('samplesSeen'), 'integer')} samples${labels === 'predicted' && ', whose own predictions stand for labels'}.</p>${layers.map(
+    return html`<p class="lead">One bar per channel, neuron or head, by ${criterion}${summary && `: ${summary}`}.${curves && ' It came out as the most faithful score on this model (see below).'} Seen on ${show(explanation.get('samplesSeen'), 'integer')} samples${labels === 'predicted' && ', whose own predictions stand for labels'}.</p>${sharedPictures(explanation.value.samples.map(({ preview }) => preview))}${layers.map(
       (layer, at) =>
-        html`<details class="layer"${at >= last && html` open`}><summary><code>${layer.value.id}</code> <span class="soft">${layer.value.op}, ${layer.value.scores.length} ${layer.value.kind}${layer.value.dead > 0 && html`, ${show(layer.get('dead'), 'integer')} dead`}</span>${unitBars(
+        html`<details class="layer"${at >= last && html` open`}><summary><code>${layer.value.id}</code> <span class="soft">${layer.value.op}, ${layer.value.scores.length} ${layer.value.kind}${layer.value.dead > 0 && html`, ${show(layer.get('dead'), 'integer')} dead`}${(layer.value.twins ?? 0) > 0 && html`, ${show(layer.get('twins'), 'integer')} with a twin`}${layer.value.weight && html` <code class="weight">${shortName(layer.value.weight)}</code>`}</span>${unitBars(
           layer.value.scores,
           `${criterion} of the ${layer.value.scores.length} ${layer.value.kind} of ${layer.value.id}`,
         )}</summary>${units(layer, explanation.value)}</details>`,
@@ -37,11 +38,12 @@ function units(layer: Located<UnitLayer>, explanation: ExplanationData): Html {
     .get('top')
     .items()
     .map((unit) => {
-      const { unit: index, serves, nearest } = unit.value;
+      const { unit: index, serves, nearest, saturated } = unit.value;
+      const worst = unit.maybe('worst');
       return html`<li><p><b>${layer.value.kind.replace(/s$/, '')} ${index}</b> <span class="soft">score ${show(unit.get('score'), 'plain')}</span></p><p class="soft">${
         unit.value.loss !== null &&
-        html`without it: loss ${show(unit.get('loss'), 'signed')}, accuracy ${show(unit.get('accuracy'), 'signedShare')}. `
-      }${serves.length > 0 && `Serves ${serves.join(', ')}. `}${show(unit.get('zeros'), 'share')} zeros.${
+        html`without it: loss ${show(unit.get('loss'), 'signed')}, accuracy ${show(unit.get('accuracy'), 'signedShare')}${worst && html`, ${worst.value.class} ${show(worst.get('accuracy'), 'signedShare')}`}. `
+      }${serves.length > 0 && `Serves ${serves.join(', ')}. `}${show(unit.get('zeros'), 'share')} zeros${saturated !== null && html`, ${show(unit.get('saturated'), 'share')} saturated`}.${
         nearest !== null &&
         html` Nearest is ${nearest} (correlation ${show(unit.get('correlation'), 'plain')}).`
       }</p>${samples(unit, explanation)}</li>`;
@@ -49,12 +51,17 @@ function units(layer: Located<UnitLayer>, explanation: ExplanationData): Html {
 }
 
 function samples({ value: { most, least } }: Located<UnitData>, explanation: ExplanationData) {
-  const list = (indices: readonly number[], what: string) =>
-    indices.length > 0 &&
-    html`<div class="strip"><span class="soft">${what}</span>${indices.map((index) => {
-      const { id, label, preview } = explanation.samples[index]!;
-      return previewPicture(preview, label === '' ? id : `${label} (${id})`);
-    })}</div>`;
+  const list = (exemplars: readonly ExemplarData[], what: string) => {
+    if (exemplars.length === 0) return undefined;
+    const isText = exemplars.some(({ context }) => context);
+    return html`<div class="strip${isText && ' texts'}"><span class="soft">${what}</span>${exemplars.map(
+      ({ sample, at, context }) => {
+        const { id, label, preview } = explanation.samples[sample]!;
+        if (context) return inContext(context);
+        return sharedPicture(preview, sample, label === '' ? id : `${label} (${id})`, at);
+      },
+    )}</div>`;
+  };
   return html`${list(most, 'most')}${list(least, 'least')}`;
 }
 
@@ -98,10 +105,16 @@ function connections(explanation: Located<ExplanationData>): Html {
 function attributions(explanation: Located<ExplanationData>): Html | undefined {
   const { attributions: list, attributionTests } = explanation.value;
   if (list.length === 0) return undefined;
-  return html`<h3>What of the input speaks for the class</h3><ul class="flips">${list.map(
-    ({ sample, target, method, picture, original }) =>
-      html`<li class="two">${previewPicture(original, `sample ${sample}`)}${previewPicture(picture, `${method} of ${sample} for ${target}`)}<div><span class="label">${target}</span><span class="soft">${method}</span></div></li>`,
-  )}</ul>${
+  return html`<h3>What of the input speaks for the class</h3><ul class="flips">${explanation
+    .get('attributions')
+    .items()
+    .map((row) => {
+      const { sample, target, method, picture, original } = row.value;
+      return html`<li class="two">${previewPicture(original, `sample ${sample}`)}${previewPicture(picture, `${method} of ${sample} for ${target}`)}<div><span class="label">${target}</span><span class="soft">${method}</span>${
+        row.value.error !== null &&
+        html`<span class="soft">sum off by ${show(row.get('error'), 'signed')} logits</span>`
+      }</div></li>`;
+    })}</ul>${
     attributionTests.length > 0 &&
     table({
       caption: 'Infidelity and sensitivity of the attributions; less is better',
@@ -128,7 +141,10 @@ function skipped({ skipped: list }: ExplanationData): Html | undefined {
   if (list.length === 0) return undefined;
   return html`<details><summary>what is not explained, and why</summary>${table({
     caption: 'Not explained',
-    columns: [{ header: 'what', name: true }, { header: 'why' }],
+    columns: [
+      { header: 'what', name: true },
+      { header: 'why', prose: true },
+    ],
     rows: list.map(({ what, reason }) => [what, reason]),
   })}</details>`;
 }
@@ -145,7 +161,7 @@ export const faithfulnessSection = defineSection({
     const { shares, best, mostFirst, leastFirst, ...random } = curves.value;
     const line = (values: readonly number[]) =>
       values.map((value, at) => [shares[at]!, value] as const);
-    return html`<p class="lead">More and more of the ${show(curves.get('units'), 'integer')} units are replaced by their means. A criterion that knows what matters loses accuracy at once when the most important leave first, and late when the least important do. The random curve is over ${show(curves.get('seeds'), 'integer')} seeds, on ${show(curves.get('samples'), 'integer')} samples that no criterion has seen.</p>${lineChart(
+    return html`<p class="lead"><b>${best}</b> came out as the most faithful score on this model; where intervals overlap, another may be as good. More and more of the ${show(curves.get('units'), 'integer')} units are replaced by their means. A criterion that knows what matters loses accuracy at once when the most important leave first, and late when the least important do. The random curve is over ${show(curves.get('seeds'), 'integer')} seeds, on ${show(curves.get('samples'), 'integer')} samples that no criterion has seen.</p>${lineChart(
       {
         series: [
           { name: `${best}, least important first`, points: line(leastFirst) },

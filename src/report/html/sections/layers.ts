@@ -4,6 +4,7 @@ import { formatDb, formatInteger } from '../../format.js';
 import { bar, barPair } from '../charts/bar.js';
 import { lineChart } from '../charts/line.js';
 import { html } from '../markup.js';
+import { shortName } from '../names.js';
 import { defineSection } from '../section.js';
 import { show, showAgreement } from '../show.js';
 import { table } from '../table.js';
@@ -23,8 +24,8 @@ export const layersSection = defineSection({
     const fall = layers.maybe('largestFall');
     return html`<p class="lead">Signal to noise of every value that both models compute, on ${show(layers.get('samples'), 'integer')} ${inputs === 'data' ? 'samples' : 'random inputs'}, from the input to the output. Noise adds up on the way; a sudden fall names the layer that hurts. ${
       firstDifferent !== null &&
-      html`The first value that differs is <code>${firstDifferent}</code>.`
-    } ${largestFall !== null && fall && html`The largest fall, ${show(fall.get('fallDb'), 'dB')}, is at <code>${largestFall.value}</code>.`} ${
+      html`The first value that differs is <code>${shortName(firstDifferent)}</code>.`
+    } ${largestFall !== null && fall && html`The largest fall, ${show(fall.get('fallDb'), 'dB')}, is at <code>${shortName(largestFall.value)}</code>.`} ${
       unpaired > 0 &&
       html`${show(layers.get('unpaired'), 'integer')} values of the first model have no partner: they were fused away or have another shape.`
     }</p>${
@@ -55,7 +56,7 @@ export const layersSection = defineSection({
         .map((row) => {
           const { value, op, agreement } = row.value;
           return [
-            value,
+            shortName(value),
             op,
             showAgreement(row.get('agreement')),
             bar(agreement.exact ? 1 : (agreement.snrDb ?? 0) / fullDb),
@@ -147,7 +148,7 @@ export const widthsSection = defineSection({
           { header: 'after', right: true },
           { header: '', chart: true },
           { header: 'nodes', right: true },
-          { header: 'left because' },
+          { header: 'left because', prose: true },
         ],
         rows: widths
           .get('rows')

@@ -21,7 +21,7 @@ export const skippedSection = defineSection({
           { header: 'operator' },
           { header: 'nodes', right: true },
           { header: 'by' },
-          { header: 'why' },
+          { header: 'why', prose: true },
           { header: 'which', name: true },
         ],
         rows: skipped

@@ -39,7 +39,7 @@ export const candidatesSection = defineSection({
           { header: 'drop', right: true },
           { header: 'flips', right: true },
           { header: 'SNR', right: true },
-          { header: 'verdict' },
+          { header: 'verdict', prose: true },
         ],
         rows: candidates.items().map((row) => {
           const { name, verdict, reasons, why } = row.value;

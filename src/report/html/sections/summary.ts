@@ -39,7 +39,7 @@ function renderFigure(figure: Located<Figure>): Html {
     { label: 'after', at: last },
   ];
   const hasSpread = [before, after].some((each) => each?.interval);
-  return html`<section class="figure" aria-label="${name}"><h2>${name}</h2><p class="value">${main ? show(main.get('value'), format) : missing}</p>${
+  return html`<section class="figure" aria-label="${name} at a glance"><h2>${name}</h2><p class="value">${main ? show(main.get('value'), format) : missing}</p>${
     change &&
     html`<p class="change">${show(figure.maybe('change')!.get('value'), changeFormat[change.kind])} ${change.word}${
       change.interval &&

@@ -57,7 +57,10 @@ export const trainingSection = defineSection({
       frozen.length > 0 &&
       html`<details><summary>what did not learn, and why</summary>${table({
         caption: 'Tensors that stayed',
-        columns: [{ header: 'tensor', name: true }, { header: 'reason' }],
+        columns: [
+          { header: 'tensor', name: true },
+          { header: 'reason', prose: true },
+        ],
         rows: frozen.map(({ name, reason }) => [name, reason]),
       })}</details>`
     }`;
