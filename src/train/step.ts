@@ -14,6 +14,7 @@ import type { Value } from '../graph/value.js';
 import { tensorType } from '../graph/value-type.js';
 import { accumulate } from './accumulate.js';
 import { appendLoss, type LossTerm } from './append-loss.js';
+import { useBatchLast } from './batch-last.js';
 import { findBlock } from './blocked/find-block.js';
 import { useBlocks } from './blocked/use-blocks.js';
 import { differentiate } from './differentiate.js';
@@ -95,7 +96,10 @@ export async function buildStep(
   if (options.batchSize) await fixBatch(copy, options.batchSize, engine, options.signal);
   // By the nodes that the model came with, before any is written in another way.
   const found = options.groups ? undefined : trainableWeights(copy, options.freeze);
-  if (options.batchSize) useProducts(copy);
+  if (options.batchSize) {
+    useBatchLast(copy, new Set(options.losses.flatMap(({ output, target }) => [output, target])));
+    useProducts(copy);
+  }
   const lossValue = appendLoss(copy, options.losses);
   const frozen = found?.frozen.map(({ value: { name }, reason }) => ({ name, reason })) ?? [];
   const names = found?.weights.map(({ name }) => name) ?? [...options.groups!.keys()];

@@ -55,8 +55,8 @@ const shapes: Record<string, Shape> = {
   'depthwise, all places': { ...depthwise, others: ['rows', 'taps', 'swapped'] },
   'depthwise, strided': { ...depthwise, strides: [2, 1] },
   'depthwise, uneven': { ...depthwise, kernel: [2, 3], pads: [0, 2, 1, 0], dilations: [3, 1] },
-  'depthwise, larger': { ...depthwise, side: [20, 24], first: 'rows', others: ['taps'] },
-  'depthwise, wide': { ...depthwise, side: [3, 70], first: 'taps', others: ['swapped'] },
+  'depthwise, larger': { ...depthwise, side: [20, 24], first: 'shifts', others: ['rows'] },
+  'depthwise, wide': { ...depthwise, side: [3, 70], first: 'shifts', others: ['taps', 'swapped'] },
 };
 
 test.each(Object.entries(shapes))('%s', async (_, shape) => {
