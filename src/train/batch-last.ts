@@ -13,7 +13,10 @@ import { type BatchLastForm, batchLastFormOf } from '../ops/batch-last.js';
 import { fixedDims, product } from '../ops/fixed-dims.js';
 import { expandNode } from './prepare.js';
 
-/** Elements that are transposed, by elements of the maps that gain, up to which it pays. */
+/**
+ * Elements that are transposed, by elements that go into what gains, up to which it pays: 1.2 ns
+ * for one there and back, against 3 to 8 ns that a depthwise convolution and its gradients save.
+ */
 const mostMoved = 2;
 
 type Forms = ReadonlyMap<Node, BatchLastForm>;
@@ -28,7 +31,7 @@ export function useBatchLast({ graph }: Model, keep: ReadonlySet<string>): void 
   for (const part of partsOf(forms)) {
     const borders = bordersOf(part, keep);
     const moved = [...borders.entering, ...borders.leaving].reduce(sizes, 0);
-    const gaining = [...part].filter(([, { gains }]) => gains).map(([node]) => node.output());
+    const gaining = [...part].flatMap(([node, form]) => (form.gains ? mapsOf(node, form) : []));
     if (moved <= mostMoved * gaining.reduce(sizes, 0)) rewrite(graph, part, borders.leaving);
   }
 }
