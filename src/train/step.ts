@@ -21,7 +21,7 @@ import { differentiate } from './differentiate.js';
 import { fixBatch, useProducts } from './fix-shapes.js';
 import { type OptimizerOptions, optimizerNamed } from './optimizers/index.js';
 import { trainableWeights } from './trainable.js';
-import { type Update, updateAll } from './update.js';
+import { slotDims, type Update, updateAll } from './update.js';
 
 export interface StepOptions {
   /** Summed with their weights. */
@@ -216,7 +216,7 @@ function update(
   const slots = optimizer.slots(options.optimizer);
   const updates = trained.map(({ name, content }, index): Update => {
     const gradient = gradients[index]!;
-    const type = tensorType('float', [content.data.length]);
+    const type = tensorType('float', slotDims(content.dims));
     const own = slots.map((slot) => [slot, graph.addInput(`${slot}/${name}`, type)] as const);
     const { rate, gradientFactors, decays = true } = options.groups?.get(name) ?? {};
     const shrunk = shrink ? e.mul(gradient, shrink) : gradient;
@@ -239,7 +239,7 @@ function update(
     const after = updated.get(name)!;
     carry(weight, after.weight, content);
     for (const [slot, input] of Object.entries(own)) {
-      carry(input, after.slots[slot]!, zeros(content.data.length));
+      carry(input, after.slots[slot]!, zeros(slotDims(content.dims)));
     }
     results.set(name, name);
     ownInputs.set(name, [name, ...Object.values(own).map((input) => input.name)]);
@@ -324,6 +324,7 @@ async function takeContent(value: Value): Promise<HostTensor> {
   return content;
 }
 
-function zeros(count: number): HostTensor {
-  return hostTensor('float', [count], new Float32Array(count));
+function zeros(dims: readonly number[]): HostTensor {
+  const count = dims.reduce((total, dim) => total * dim, 1);
+  return hostTensor('float', dims, new Float32Array(count));
 }

@@ -8,7 +8,7 @@ import { Emitter } from '../graph/emitter.js';
 import { Model } from '../graph/model.js';
 import { tensorType } from '../graph/value-type.js';
 import { optimizerNamed, optimizerOptions } from './optimizers/index.js';
-import { type Update, updateAll } from './update.js';
+import { slotDims, type Update, updateAll } from './update.js';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -21,6 +21,7 @@ const weights = {
   point: { dims: [3, 2, 1, 1], magnitude: 3, weightDecay: 0.1 },
   matrix: { dims: [2, 4], magnitude: 0.5, weightDecay: 0.1 },
   large: { dims: [3, 300, 100], magnitude: 0.1, weightDecay: 0.1 },
+  'large point': { dims: [300, 300, 1, 1], magnitude: 0.1, weightDecay: 0.1 },
 };
 const perChannel = { dims: [3, 1, 1, 1], data: [0.5, 2, 0] };
 const perColumn = { dims: [4], data: [1, 3, 0.1, 0.2] };
@@ -43,10 +44,9 @@ test.each([
   const factors = (each: { dims: number[]; data: number[] }) =>
     rates ? hostTensor('float', each.dims, Float32Array.from(each.data)) : undefined;
   const updates = Object.entries(weights).map(([label, own]): Update => {
-    const count = own.dims.reduce((total, dim) => total * dim, 1);
     const slots = optimizer
       .slots(options)
-      .map((slot) => [slot, input(`${slot}/${label}`, [count])]);
+      .map((slot) => [slot, input(`${slot}/${label}`, [...slotDims(own.dims)])]);
     const rate = { point: perChannel, matrix: perColumn }[label];
     return {
       ...own,

@@ -3,7 +3,8 @@
  *
  * - `product`, for kernels of one element: one matrix product per sample, summed.
  * - `taps`: for every element of the kernel a strided slice of the padded input and a matrix
- *   product with dY (for depthwise kernels a row times a column per channel).
+ *   product with dY (for depthwise kernels an element-wise product and a sum, or of one
+ *   sample a row times a column).
  * - `shifts`, for two axes and stride 1: x moved along the last axis and dY along the other one, so
  *   that a kernel of 3x3 takes 6 copies instead of 9, and one of 5x5 takes 10 instead of 25.
  * - `swapped`: one convolution of x with dY as its kernel, batch and channels swapped, strides and
@@ -49,17 +50,13 @@ export function possibleRecipes(parts: ConvWeightParts): ConvWeightRecipe[] {
     return ['product', 'taps', 'swapped'];
   }
   if (channels === 1 && group > 1 && outputs === group) {
-    if (!from || !to) return isStrided ? ['swapped', 'taps'] : ['taps', 'swapped'];
-    const isFlat = window.rank === 2 && !isStrided;
-    const general: ConvWeightRecipe[] = [
-      ...(isFlat ? (['shifts'] as const) : []),
-      'taps',
-      'swapped',
-    ];
-    const dense: ConvWeightRecipe[] = window.rank === 2 ? ['plane', 'rows'] : ['plane'];
-    if (product(from) * product(to) <= largestPlane) return [...dense, ...general];
-    const isWide = window.rank !== 2 || from[1]! > widestRow;
-    return isWide ? general : [...general, 'rows'];
+    if (isOneSample(parts)) return ofOneSample(window, from, to);
+    const general: ConvWeightRecipe[] = isStrided ? ['swapped', 'taps'] : ['taps', 'swapped'];
+    if (!from || !to) return general;
+    const dense: ConvWeightRecipe[] = window.rank === 2 ? ['rows', 'plane'] : ['plane'];
+    if (product(from) * product(to) <= largestPlane) return [...dense.reverse(), ...general];
+    const isWide = window.rank !== 2 || (!isStrided && from[1]! > widestRow);
+    return isWide ? general : ['rows', ...general];
   }
   const side = Math.max(...(to ?? [Number.POSITIVE_INFINITY]));
   const isSwapped = side <= 7 || (channels <= 4 && !isOneSample(parts));
@@ -68,6 +65,15 @@ export function possibleRecipes(parts: ConvWeightParts): ConvWeightRecipe[] {
   // Rows of zeros take part in the products.
   const isTight = from[0]! <= 1.6 * to[0]!;
   return general[0] === 'taps' && isTight ? ['shifts', ...general] : [...general, 'shifts'];
+}
+
+/**
+ * For a depthwise kernel. Rows times columns take 1 µs each, however few their elements are: with a
+ * sample each they would be too many.
+ */
+function ofOneSample(window: Window, from?: number[], to?: number[]): ConvWeightRecipe[] {
+  const isFlat = window.rank === 2 && window.strides.every((stride) => stride === 1);
+  return isFlat && from && to ? ['shifts', 'taps', 'swapped'] : ['taps', 'swapped'];
 }
 
 /** Places of x times places of dY up to which one product over both is fastest. */
@@ -212,33 +218,27 @@ function tapProduct(g: GradientEmitter, parts: ConvWeightParts, seen: Value): Va
   const { dy, weight, group } = parts;
   const [outputs, channels] = weight as [number, number];
   if (group > 1 && channels === 1 && outputs === group) {
-    // A row times a column: a third of the time of a product of elements and its sum.
-    const rows = (value: Value) => g.reshape(value, [0, group, 1, -1]);
-    const products = g.op('MatMul', [rows(seen), g.transposeLast(rows(dy), 4)]);
-    return sumSamples(g, parts, products, [group, 1]);
+    if (!isOneSample(parts)) {
+      const axes = [0, ...spatialAxes(parts.window)];
+      return g.reduce('ReduceSum', g.mul(seen, dy), axes, false);
+    }
+    // A row times a column per channel: a third of the time of a product and its sum.
+    const row = (value: Value) => g.reshape(value, [group, 1, -1]);
+    return g.op('MatMul', [row(seen), g.transposeLast(row(dy), 3)]);
   }
   const shape = (count: number) => (group === 1 ? [0, count, -1] : [0, group, count / group, -1]);
   const left = g.reshape(dy, shape(outputs));
   const right = g.reshape(seen, shape(channels * group));
   const product = g.op('MatMul', [left, g.transposeLast(right, group === 1 ? 3 : 4)]);
-  return sumSamples(g, parts, product, [outputs, channels]);
+  // Of one sample nothing is left to sum.
+  return isOneSample(parts)
+    ? g.reshape(product, [outputs, channels])
+    : g.reduce('ReduceSum', product, [0], false);
 }
 
 /** Whether there is one sample, or, in maps with the batch last, all lie in one. */
 function isOneSample({ dyShape }: Pick<ConvWeightParts, 'dyShape'>): boolean {
   return dyShape.dims?.[0] === 1;
-}
-
-/** Of one sample nothing is left to sum. */
-function sumSamples(
-  g: GradientEmitter,
-  { dyShape }: ConvWeightParts,
-  products: Value,
-  dims: readonly number[],
-): Value {
-  return isOneSample({ dyShape })
-    ? g.reshape(products, dims)
-    : g.reduce('ReduceSum', products, [0], false);
 }
 
 function bySwap(g: GradientEmitter, parts: ConvWeightParts): Value {

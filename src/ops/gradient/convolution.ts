@@ -61,10 +61,15 @@ function inputGradient(g: GradientEmitter, parts: ConvParts): Value {
   return phases ? phases(g) : byConvTranspose(g, parts);
 }
 
-/** Undefined for other convolutions, and where a dim is not fixed. */
+/**
+ * Undefined for other convolutions, where a dim is not fixed, and where phases of the last axis
+ * would have to be put beside one another: transposes that move single elements take more time than
+ * everything else.
+ */
 function depthwisePhases(g: GradientEmitter, { node, weight, group, window }: ConvParts) {
   const [channels, perGroup] = weight as [number, number];
   if (perGroup !== 1 || group !== channels || group === 1) return undefined;
+  if (window.strides.at(-1) !== 1) return undefined;
   const [from, to] = [node.input(0), node.output()].map((value) => fixedDims(value)?.slice(2));
   if (!from || !to) return undefined;
   return byPhases({ dy: g.grad(), weight: g.input(1), channels, window, from, to });

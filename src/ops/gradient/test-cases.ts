@@ -27,7 +27,7 @@ export const gradientCases: readonly GradientCase[] = [
   [
     'conv depthwise phases',
     'float[2,3,9,8] x, float[3,1,3,3] w',
-    'y = Conv<pads=[0,0,1,1],group=3,strides=[2,2]>(x, w)',
+    'y = Conv<pads=[0,0,1,1],group=3,strides=[2,1]>(x, w)',
   ],
   [
     'conv depthwise phases uneven',
@@ -36,13 +36,13 @@ export const gradientCases: readonly GradientCase[] = [
   ],
   [
     'conv depthwise phases beyond kernel',
-    'float[2,3,8,11] x, float[3,1,1,2] w',
-    'y = Conv<group=3,strides=[2,3]>(x, w)',
+    'float[2,3,11,8] x, float[3,1,2,1] w',
+    'y = Conv<group=3,strides=[3,1]>(x, w)',
   ],
   [
-    'conv depthwise phases 1-D',
-    'float[2,3,13] x, float[3,1,5] w',
-    'y = Conv<pads=[2,2],group=3,strides=[2]>(x, w)',
+    'conv depthwise phases joined 1-D',
+    'float[1,3,13,4] x, float[3,1,5,1] w',
+    'y = Conv<pads=[2,0,2,0],group=3,strides=[2,1]>(x, w)',
   ],
   [
     'conv depthwise phases joined',
