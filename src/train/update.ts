@@ -30,8 +30,8 @@ export interface Updated {
   readonly slots: Readonly<Record<string, Value>>;
 }
 
-/** Entries up to which a weight is joined with others. */
-const largestMember = 65_536;
+/** Entries up to which a weight is joined with others; more take longer to copy than nodes take. */
+const largestMember = 16_384;
 
 /** The dims of the slots of a weight: its own, or one where it is updated as a vector. */
 export function slotDims(dims: readonly number[]): readonly number[] {
