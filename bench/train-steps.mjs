@@ -6,6 +6,7 @@
  */
 import { createInterface } from 'node:readline';
 import { modulesOf } from './train-modules.mjs';
+import { stepOf } from './train-step.mjs';
 
 const [dist, path, batchText, threads] = process.argv.slice(2);
 const pare = await modulesOf(dist);
@@ -16,31 +17,9 @@ const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const engine = await pare.createNodeEngine({ threads: Number(threads) });
 const baseBytes = peakBytes();
 const { model, close } = await pare.openModel(path);
-await pare.inferShapes(engine, model);
-const options = pare.finetuneOptions.parse({ loss: 'cross-entropy', weightDecay: 0 });
-const plan = pare.planLosses(model, options, { hasTeacher: false, hasLabels: true });
-const step = await pare.buildStep(
-  model,
-  { losses: plan.terms, optimizer: options, batchSize: batch },
-  engine,
-);
-const own = new Set([...step.state.keys(), step.learningRate, step.step]);
-const feeds = {};
+const { step, feeds } = await stepOf(pare, engine, model, batch);
 const [{ dims: given }] = model.graph.inputs;
 const ports = model.graph.inputs.map(({ name, dataType }) => ({ name, dataType, dims: given }));
-for (const { name, dataType, dims } of step.model.graph.inputs) {
-  if (own.has(name)) continue;
-  const count = dims.reduce((product, dim) => product * dim, 1);
-  // The same numbers as the peer's, by the golden ratio.
-  const data =
-    dataType === 'int64'
-      ? BigInt64Array.from({ length: count }, (_, at) => BigInt(at % classes()))
-      : Float32Array.from(
-          { length: count },
-          (_, at) => ((at * 2654435761) % 4294967296) / 4294967296,
-        );
-  feeds[name] = pare.hostTensor(dataType, dims, data);
-}
 const memory = await pare.estimateMemory(step, ports, feeds, engine);
 const several = pare.severalStepsPay(memory);
 const runner = await pare.StepRunner.open(step, engine, several);
@@ -77,8 +56,3 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 await runner.release();
 await engine.close();
-
-function classes() {
-  const dim = model.graph.outputs[0].dims?.at(-1);
-  return typeof dim === 'number' ? dim : 2;
-}

@@ -14,12 +14,14 @@ import type { Value } from '../graph/value.js';
 import { tensorType } from '../graph/value-type.js';
 import { accumulate } from './accumulate.js';
 import { appendLoss, type LossTerm } from './append-loss.js';
+import { useBatchLast } from './batch-last.js';
 import { findBlock } from './blocked/find-block.js';
 import { useBlocks } from './blocked/use-blocks.js';
 import { differentiate } from './differentiate.js';
 import { fixBatch, useProducts } from './fix-shapes.js';
 import { type OptimizerOptions, optimizerNamed } from './optimizers/index.js';
 import { trainableWeights } from './trainable.js';
+import { slotDims, type Update, updateAll } from './update.js';
 
 export interface StepOptions {
   /** Summed with their weights. */
@@ -74,7 +76,7 @@ export interface TrainingStep {
   readonly accumulate: number;
   /** What is computed for each batch: the model itself, or what it repeats. */
   readonly inner: Model;
-  /** By weight: the inputs of `state` that have its shape and belong to it, itself among them. */
+  /** By weight: the inputs of `state` with an entry for each of its entries, itself among them. */
   readonly own: ReadonlyMap<string, readonly string[]>;
   /** Parameters that do not change, with the reason. */
   readonly frozen: readonly { readonly name: string; readonly reason: string }[];
@@ -94,7 +96,10 @@ export async function buildStep(
   if (options.batchSize) await fixBatch(copy, options.batchSize, engine, options.signal);
   // By the nodes that the model came with, before any is written in another way.
   const found = options.groups ? undefined : trainableWeights(copy, options.freeze);
-  if (options.batchSize) useProducts(copy);
+  if (options.batchSize) {
+    useBatchLast(copy, new Set(options.losses.flatMap(({ output, target }) => [output, target])));
+    useProducts(copy);
+  }
   const lossValue = appendLoss(copy, options.losses);
   const frozen = found?.frozen.map(({ value: { name }, reason }) => ({ name, reason })) ?? [];
   const names = found?.weights.map(({ name }) => name) ?? [...options.groups!.keys()];
@@ -209,33 +214,39 @@ function update(
   const shrink = options.clipNorm ? clipFactor(e, gradients, options.clipNorm) : undefined;
   const optimizer = optimizerNamed(options.optimizer.optimizer);
   const slots = optimizer.slots(options.optimizer);
-  for (const [index, { name, content }] of trained.entries()) {
-    const weight = graph.value(name);
+  const updates = trained.map(({ name, content }, index): Update => {
     const gradient = gradients[index]!;
-    const type = tensorType('float', content.dims);
+    const type = tensorType('float', slotDims(content.dims));
     const own = slots.map((slot) => [slot, graph.addInput(`${slot}/${name}`, type)] as const);
     const { rate, gradientFactors, decays = true } = options.groups?.get(name) ?? {};
     const shrunk = shrink ? e.mul(gradient, shrink) : gradient;
-    const updated = optimizer.update({
-      emitter: e,
-      weight,
+    return {
+      name,
+      weight: graph.value(name),
       gradient: gradientFactors ? e.mul(shrunk, constantOf(e, gradientFactors)) : shrunk,
-      state: Object.fromEntries(own),
-      learningRate: rate ? e.mul(learningRate, constantOf(e, rate)) : learningRate,
-      step,
+      dims: content.dims,
+      slots: Object.fromEntries(own),
       weightDecay: decays ? decayOf(content, options.optimizer) : 0,
       // A group says itself what its rate counts in.
       magnitude: rate ? 1 : magnitudeOf(content),
-      options: options.optimizer,
-    });
-    carry(weight, updated.weight, content);
-    for (const [slot, input] of own) carry(input, updated.state[slot]!, zerosLike(content));
+      rate,
+    };
+  });
+  const common = { emitter: e, learningRate, step, options: options.optimizer };
+  const updated = updateAll(updates, optimizer, common);
+  for (const { name, weight, slots: own } of updates) {
+    const { content } = trained.find((each) => each.name === name)!;
+    const after = updated.get(name)!;
+    carry(weight, after.weight, content);
+    for (const [slot, input] of Object.entries(own)) {
+      carry(input, after.slots[slot]!, zeros(slotDims(content.dims)));
+    }
     results.set(name, name);
-    ownInputs.set(name, [name, ...own.map(([, input]) => input.name)]);
+    ownInputs.set(name, [name, ...Object.values(own).map((input) => input.name)]);
     if (options.averaging) {
-      const mean = graph.addInput(`average/${name}`, type);
+      const mean = graph.addInput(`average/${name}`, tensorType('float', content.dims));
       const kept = e.mul(mean, options.averaging);
-      carry(mean, e.add(kept, e.mul(updated.weight, 1 - options.averaging)), content);
+      carry(mean, e.add(kept, e.mul(after.weight, 1 - options.averaging)), content);
       results.set(name, mean.name);
       ownInputs.get(name)!.push(mean.name);
     }
@@ -313,6 +324,7 @@ async function takeContent(value: Value): Promise<HostTensor> {
   return content;
 }
 
-function zerosLike({ dims, data }: HostTensor): HostTensor {
-  return hostTensor('float', dims, new Float32Array(data.length));
+function zeros(dims: readonly number[]): HostTensor {
+  const count = dims.reduce((total, dim) => total * dim, 1);
+  return hostTensor('float', dims, new Float32Array(count));
 }

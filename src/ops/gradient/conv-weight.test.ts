@@ -20,6 +20,8 @@ afterAll(() => engine.close());
 interface Shape {
   readonly channels: number;
   readonly outputs: number;
+  /** Default 3. */
+  readonly samples?: number;
   readonly group: number;
   readonly side: readonly [number, number];
   readonly kernel: readonly [number, number];
@@ -42,6 +44,7 @@ const small: Shape = {
   others: ['taps', 'swapped'],
 };
 const depthwise: Shape = { ...small, outputs: 6, group: 6, first: 'plane', others: ['rows'] };
+const single: Shape = { ...depthwise, samples: 1, first: 'shifts', others: ['taps', 'swapped'] };
 
 const shapes: Record<string, Shape> = {
   'padded alike': small,
@@ -57,6 +60,17 @@ const shapes: Record<string, Shape> = {
   'depthwise, uneven': { ...depthwise, kernel: [2, 3], pads: [0, 2, 1, 0], dilations: [3, 1] },
   'depthwise, larger': { ...depthwise, side: [20, 24], first: 'rows', others: ['taps'] },
   'depthwise, wide': { ...depthwise, side: [3, 70], first: 'taps', others: ['swapped'] },
+  'depthwise, one sample': { ...single, pads: [0, 2, 1, 0], dilations: [1, 3] },
+  'depthwise, one sample, strided': { ...single, strides: [2, 3], first: 'taps', others: [] },
+  'few channels, one sample, strided': {
+    ...small,
+    samples: 1,
+    channels: 3,
+    side: [18, 19],
+    strides: [2, 2],
+    first: 'taps',
+    others: ['swapped'],
+  },
 };
 
 test.each(Object.entries(shapes))('%s', async (_, shape) => {
@@ -81,7 +95,7 @@ test.each(Object.entries(shapes))('%s', async (_, shape) => {
 /** One output per recipe that fits. */
 function build(shape: Shape) {
   const { channels, outputs, group, side, kernel, pads } = shape;
-  const { strides = [1, 1], dilations = [1, 1] } = shape;
+  const { strides = [1, 1], dilations = [1, 1], samples = 3 } = shape;
   const model = new Model({ opsets: [['', 21]], irVersion: 10 });
   const { graph } = model;
   const places = [0, 1].map((axis) => {
@@ -89,8 +103,8 @@ function build(shape: Shape) {
     const room = side[axis]! + pads[axis]! + pads[axis + 2]! - reach;
     return Math.floor(room / strides[axis]!) + 1;
   });
-  const x = graph.addInput('x', tensorType('float', [3, channels, ...side]));
-  const dy = graph.addInput('dy', tensorType('float', [3, outputs, ...places]));
+  const x = graph.addInput('x', tensorType('float', [samples, channels, ...side]));
+  const dy = graph.addInput('dy', tensorType('float', [samples, outputs, ...places]));
   const weight = [outputs, channels / group, ...kernel];
   const attributes = { kernel_shape: [...kernel], strides: [...strides], pads: [...pads] };
   const node = graph.addNode({

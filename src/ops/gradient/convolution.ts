@@ -8,7 +8,9 @@
  */
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
+import { fixedDims } from '../fixed-dims.js';
 import { activate } from './activation-names.js';
+import { byPhases } from './conv-phases.js';
 import { convWeightGradient } from './conv-weight.js';
 import { expand, type GradientEmitter, type GradientTable, rule } from './rule.js';
 import { reach, repeat, spatialAxes, transposedWindowOf, type Window, windowOf } from './window.js';
@@ -54,7 +56,23 @@ function inputGradient(g: GradientEmitter, parts: ConvParts): Value {
     const most = reach(window, axis) - 1;
     return begins[axis]! <= most && ends[axis]! <= most;
   });
-  return isUnit && fits && !shrinks(node) ? byTurnedConv(g, parts) : byConvTranspose(g, parts);
+  if (isUnit && fits && !shrinks(node)) return byTurnedConv(g, parts);
+  const phases = isUnit ? undefined : depthwisePhases(g, parts);
+  return phases ? phases(g) : byConvTranspose(g, parts);
+}
+
+/**
+ * Undefined for other convolutions, where a dim is not fixed, and where phases of the last axis
+ * would have to be put beside one another: transposes that move single elements take more time than
+ * everything else.
+ */
+function depthwisePhases(g: GradientEmitter, { node, weight, group, window }: ConvParts) {
+  const [channels, perGroup] = weight as [number, number];
+  if (perGroup !== 1 || group !== channels || group === 1) return undefined;
+  if (window.strides.at(-1) !== 1) return undefined;
+  const [from, to] = [node.input(0), node.output()].map((value) => fixedDims(value)?.slice(2));
+  if (!from || !to) return undefined;
+  return byPhases({ dy: g.grad(), weight: g.input(1), channels, window, from, to });
 }
 
 /** Whether the output has clearly fewer places than the input, as far as the dims are fixed. */

@@ -25,6 +25,21 @@ export const gradientCases: readonly GradientCase[] = [
     'y = Conv<pads=[1,1,1,1],group=4,strides=[2,2]>(x, w)',
   ],
   [
+    'conv depthwise phases uneven',
+    'float[2,3,11,10] x, float[3,1,4,2] w, float[3] b',
+    'y = Conv<pads=[2,1,1,0],group=3,strides=[3,1]>(x, w, b)',
+  ],
+  [
+    'conv depthwise phases beyond kernel',
+    'float[2,3,11,8] x, float[3,1,2,1] w',
+    'y = Conv<group=3,strides=[3,1]>(x, w)',
+  ],
+  [
+    'conv depthwise phases joined',
+    'float[1,3,7,6,4] x, float[3,1,3,3,1] w',
+    'y = Conv<pads=[1,0,0,1,1,0],group=3,strides=[2,2,1]>(x, w)',
+  ],
+  [
     'conv uneven',
     'float[2,3,9,9] x, float[4,3,3,2] w',
     'y = Conv<pads=[0,1,1,0],strides=[2,3],dilations=[2,1]>(x, w)',

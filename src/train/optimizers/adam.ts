@@ -8,7 +8,7 @@
  * Theirs follows the weight as it changes; ours is taken once, which costs nothing per step.
  */
 import type { Value } from '../../graph/value.js';
-import type { Optimizer, UpdateRequest } from './optimizer.js';
+import { type Optimizer, stepAlong, type UpdateRequest } from './optimizer.js';
 
 export const adam: Optimizer = Object.freeze({
   name: 'adam',
@@ -27,15 +27,10 @@ export const adamw: Optimizer = Object.freeze({
     const { emitter: e, weight, learningRate, weightDecay } = request;
     if (weightDecay === 0) return moments(request, weight);
     // A share of the weight by itself: no magnitude belongs here.
-    const shrunk = e.sub(weight, e.mul(weight, e.mul(learningRate, weightDecay)));
+    const shrunk = e.sub(weight, stepAlong(request, weight, [learningRate, weightDecay]));
     return moments(request, shrunk);
   },
 } satisfies Optimizer);
-
-/** How far a step goes at most, about. */
-function stepLength({ emitter: e, learningRate, magnitude, options }: UpdateRequest): Value {
-  return options.relative ? e.mul(learningRate, magnitude) : learningRate;
-}
 
 /**
  * Both moments, corrected for their start at zero. They are kept as sums, m / (1 - beta1) and
@@ -43,14 +38,20 @@ function stepLength({ emitter: e, learningRate, magnitude, options }: UpdateRequ
  * over the weights instead of 13.
  */
 function moments(request: UpdateRequest, from: Value) {
-  const { emitter: e, gradient, state, step, options } = request;
+  const { emitter: e, gradient, state, step, options, learningRate } = request;
   const { beta1, beta2, epsilon } = options;
   const mean = e.add(e.mul(state.mean!, beta1), gradient);
   const square = e.add(e.mul(state.square!, beta2), e.square(gradient));
   const correction = (beta: number) =>
     e.div(e.scalar(1 - beta), e.sub(e.scalar(1), e.op('Pow', [e.scalar(beta), step])));
   const root = e.op('Sqrt', [correction(beta2)]);
-  const rate = e.div(e.mul(stepLength(request), correction(beta1)), root);
+  const magnitude = options.relative ? request.magnitude : 1;
+  const isOne = typeof magnitude === 'number';
+  const rates = [
+    e.div(e.mul(learningRate, correction(beta1)), root),
+    ...(isOne ? [magnitude] : []),
+  ];
   const direction = e.div(mean, e.add(e.op('Sqrt', [square]), e.div(e.scalar(epsilon), root)));
-  return { weight: e.sub(from, e.mul(direction, rate)), state: { mean, square } };
+  const way = stepAlong(request, direction, rates, isOne ? [] : [magnitude]);
+  return { weight: e.sub(from, way), state: { mean, square } };
 }

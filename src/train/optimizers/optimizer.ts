@@ -1,6 +1,6 @@
 /**
  * What an optimizer is: the state that it keeps per weight, and the nodes that make a new weight
- * and a new state of a gradient. It sees one weight; schedules, clipping and masks are not its
+ * and a new state of a gradient. It sees one weight, or several as one vector; schedules, clipping and masks are not its
  * business. Steps are computed in the graph, so that weights need not leave the runtime.
  */
 import type { Emitter } from '../../graph/emitter.js';
@@ -19,9 +19,27 @@ export interface UpdateRequest {
   readonly step: Value;
   /** Weight decay of this weight: 0 for biases and norms. */
   readonly weightDecay: number;
-  /** Of a typical entry of this weight, as training found it; see `relative` of the options. */
-  readonly magnitude: number;
+  /**
+   * Of a typical entry of this weight, as training found it; see `relative` of the options. One per
+   * entry where weights of several magnitudes are one vector.
+   */
+  readonly magnitude: number | Value;
+  /** Factors on the learning rate, of the shape of the weight. Default none. */
+  readonly rate?: Value | undefined;
   readonly options: OptimizerOptions;
+}
+
+/** The direction times the rates of its entries. Numbers of the whole step are multiplied first. */
+export function stepAlong(
+  { emitter: e, rate }: Pick<UpdateRequest, 'emitter' | 'rate'>,
+  direction: Value,
+  factors: readonly (number | Value)[],
+  perEntry: readonly Value[] = [],
+): Value {
+  const [first, ...others] = factors as [number | Value, ...(number | Value)[]];
+  const whole = others.reduce<number | Value>((all, factor) => e.mul(all, factor), first);
+  const own = rate ? [...perEntry, rate] : perEntry;
+  return own.reduce((step, factor) => e.mul(step, factor), e.mul(direction, whole));
 }
 
 export interface Optimizer {
