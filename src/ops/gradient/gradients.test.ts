@@ -51,8 +51,8 @@ describe('without scatter', () => {
   });
 
   // The runtime has no OneHot for double.
-  test('gather in double', async () => {
-    const [name, inputs, ...rest] = gradientCases.find((each) => each[0] === 'gather twice')!;
+  test.each(['gather twice', 'pad reflect'])('%s in double', async (title) => {
+    const [name, inputs, ...rest] = gradientCases.find((each) => each[0] === title)!;
     const row: GradientCase = [name, inputs.replace('float', 'double'), ...rest];
     expect((await check(row, false)).worst).toBeLessThan(1e-8);
   });
