@@ -174,7 +174,7 @@ async function slopeAlong(lossOf, feeds, directions) {
   const central = async (by) => ((await at(by)) - (await at(-by))) / (2 * by);
   let [slope, doubt] = [Number.NaN, Number.POSITIVE_INFINITY];
   let wider;
-  for (const width of [1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11]) {
+  for (const width of [1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11]) {
     const found = await central(width);
     const difference = Math.abs(found - wider) / Math.abs(found);
     if (difference < doubt) [slope, doubt] = [found, difference];
