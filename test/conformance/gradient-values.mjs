@@ -64,6 +64,17 @@ export async function hostTensorOf(pare, tensor, type) {
   return pare.hostTensor(tensor.dataType, dims, await tensor.array());
 }
 
+/** The feeds with float tensors as double ones. */
+export function inDouble(pare, feeds) {
+  const wide = ([name, tensor]) => [
+    name,
+    tensor.dataType === 'float'
+      ? pare.hostTensor('double', tensor.dims, Float64Array.from(tensor.data))
+      : tensor,
+  ];
+  return Object.fromEntries(Object.entries(feeds).map(wide));
+}
+
 /** The feeds with every wanted number moved by up to 2 %, in a fixed pattern. */
 export function jittered(feeds, wanted) {
   const moved = { ...feeds };

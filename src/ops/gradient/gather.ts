@@ -52,13 +52,19 @@ function oneHotProduct(
 ): Value {
   const flat = g.reshape(g.cast(node.input(1), 'int64'), [-1]);
   const depth = dims[0]!;
-  const values = g.constant(g.type, [2], [0, 1]);
   const size = typeof depth === 'number' ? g.ints(depth) : depth;
-  const rows = g.op('OneHot', [flat, size, values], { axis: -1 });
+  const rows = oneHotOf(g, flat, size, -1);
   // One row per index; what is behind is flat.
   const count = g.op('Shape', [flat]);
   const table = g.reshape(moved, [count, -1]);
   return g.reshape(g.op('Gemm', [rows, table], { transA: 1 }), dims);
+}
+
+/** Zeros and ones in the type of the gradients; the runtime makes them in float, not in double. */
+function oneHotOf(g: GradientEmitter, indices: Value, depth: Value, axis: number): Value {
+  const values = g.constant('float', [2], [0, 1]);
+  const mask = g.op('OneHot', [indices, depth, values], { axis });
+  return g.type === 'float' ? mask : g.cast(mask);
 }
 
 const gatherElements = rule((g, node) => [
@@ -116,9 +122,7 @@ const oneHot = rule((g, node) => [
   undefined,
   undefined,
   () => {
-    const values = g.constant(g.type, [2], [0, 1]);
-    const attributes = { axis: node.int('axis', -1) };
-    const mask = g.op('OneHot', [node.input(0), node.input(1), values], attributes);
+    const mask = oneHotOf(g, node.input(0), node.input(1), node.int('axis', -1));
     const total = (value: Value) => g.reshape(g.reduce('ReduceSum', value, undefined, false), [1]);
     const on = total(g.mul(g.grad(), mask));
     return g.concat([g.sub(total(g.grad()), on), on], 0);

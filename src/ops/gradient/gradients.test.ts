@@ -37,7 +37,7 @@ ${lines.join('\n')}
 describe('gradients against central differences', () => {
   test.each(gradientCases.map((row) => ({ name: row[0], row })))('$name', async ({ row }) => {
     const found = await check(row, true);
-    expect(found.worst).toBeLessThan(2e-3);
+    expect(found.worst).toBeLessThan(1e-3);
     expect(found.unreached).toEqual([]);
     expect(found.kinks).toBeLessThan(found.elements / 2);
   });
@@ -47,7 +47,14 @@ describe('without scatter', () => {
   const names = ['max pool', 'max pool ceil dilated', 'gather twice', 'gather axis', 'pad reflect'];
   test.each(names)('%s', async (name) => {
     const row = gradientCases.find((each) => each[0] === name)!;
-    expect((await check(row, false)).worst).toBeLessThan(2e-3);
+    expect((await check(row, false)).worst).toBeLessThan(1e-3);
+  });
+
+  // The runtime has no OneHot for double.
+  test.each(['gather twice', 'pad reflect'])('%s in double', async (title) => {
+    const [name, inputs, ...rest] = gradientCases.find((each) => each[0] === title)!;
+    const row: GradientCase = [name, inputs.replace('float', 'double'), ...rest];
+    expect((await check(row, false)).worst).toBeLessThan(1e-8);
   });
 });
 

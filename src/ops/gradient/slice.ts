@@ -177,7 +177,7 @@ function padMatrices(g: GradientEmitter, node: Node, pads: readonly number[]) {
     const amounts = [pads[at]!, pads[at + axes.length]!];
     if (amounts.every((amount) => amount === 0)) return [];
     const dim = dims.at(axis)!;
-    const unit = g.constant('float', [dim, dim], identityOf(dim));
+    const unit = g.constant(g.type, [dim, dim], identityOf(dim));
     const matrix = g.op('Pad', [unit, g.ints(0, amounts[0]!, 0, amounts[1]!)], {
       mode: node.string('mode'),
     });
