@@ -49,7 +49,7 @@ export function sortNodes(graph: Graph): void {
 }
 
 /** Nodes of `graph` that must run before `node`: what it takes, also through its subgraphs. */
-function producersOf(node: Node, graph: Graph): Set<Node> {
+export function producersOf(node: Node, graph: Graph): Set<Node> {
   const producers = new Set<Node>();
   const collect = (user: Node) => {
     for (const input of user.inputs) {

@@ -131,6 +131,23 @@ test('what cannot be is refused', async () => {
   ).rejects.toThrow('there is no sample');
 });
 
+test('gradients that are no numbers name the nodes to exclude, and excluding them helps', async () => {
+  // The slope of a root at zero, and the mask of the Relu in front of it: infinity times zero.
+  const model = await parseModel(text('s = Sqrt(r)\n  y = MatMul(s, w2)'));
+  async function* negative() {
+    yield { x: hostTensor('float', [1, inputs], new Float32Array(inputs)) };
+  }
+  const context = { engine, samples: negative };
+  const run = (exclude: string[]) =>
+    applyPass(model, structured, { ratio: 0.4, align: 1, criterion: 'taylor', exclude }, context);
+  await expect(run([])).rejects.toMatchObject({
+    code: 'unsupported',
+    where: { node: 'h' },
+    hint: expect.stringContaining("--exclude 'h'"),
+  });
+  await expect(run(['h'])).resolves.toBeDefined();
+});
+
 test('both criteria cut the digits', async () => {
   const {
     opened: { model, close },

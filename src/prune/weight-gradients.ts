@@ -24,6 +24,7 @@ import { probabilityFormOf } from '../ops/probabilities.js';
 import { type PassContext, requireEngine } from '../pass.js';
 import { appendLoss } from '../train/append-loss.js';
 import { differentiate } from '../train/differentiate.js';
+import { isAllFinite } from '../train/diverged.js';
 import { prepare } from '../train/prepare.js';
 import type { WeightGradient } from './criteria/criterion.js';
 
@@ -69,7 +70,9 @@ export async function weightGradients(
   graph.outputs.splice(0, graph.outputs.length, ...new Set(gradients.values()));
   const session = await engine.createSession(await modelSource(probe), { optimization: 'basic' });
   try {
-    return await accumulate(session, outputs, takesLabel, context);
+    return await accumulate(session, outputs, takesLabel, context, (broken) =>
+      brokenGradients(model, broken),
+    );
   } finally {
     await session.release();
   }
@@ -113,6 +116,7 @@ async function accumulate(
   outputs: ReadonlyMap<string, string>,
   takesLabel: boolean,
   context: PassContext,
+  explain: (broken: readonly string[]) => PareError,
 ): Promise<Map<string, WeightGradient>> {
   const sums = new Map<string, Sums>();
   const task = context.progress.task('prune: gradients');
@@ -124,11 +128,13 @@ async function accumulate(
         ...feeds,
         ...(takesLabel && { [labelName]: labelTensor(label) }),
       });
+      const broken = [...outputs].filter(([, output]) => !isAllFinite(results[output]!));
+      if (broken.length > 0) throw explain(broken.map(([name]) => name));
       for (const [name, output] of outputs) {
         const slope = float32Of(results[output]!);
         const sum = sums.get(name) ?? new Sums(slope.length);
         sums.set(name, sum);
-        sum.add(slope, output);
+        sum.add(slope);
       }
       task.update(++count);
     }
@@ -137,6 +143,20 @@ async function accumulate(
   }
   if (count === 0) throw new PareError('invalid-data', 'prune: there is no sample');
   return new Map([...sums].map(([name, sum]) => [name, sum.mean(count)]));
+}
+
+/** Something behind these weights has no finite slope on a sample: a Sqrt or Log at zero, say. */
+function brokenGradients(model: Model, weights: readonly string[]): PareError {
+  const nodes = weights.flatMap((name) => [...model.graph.value(name).users]);
+  const labels = [...new Set(nodes.map(({ label }) => label))];
+  return new PareError(
+    'unsupported',
+    `prune: the gradients of ${weights.length} weights are no numbers on a sample; ${labels.length} nodes read them`,
+    {
+      node: labels[0],
+      hint: `leave their widths as they are, --exclude '${labels.join(',')}', or choose a criterion without gradients, such as wanda or l2`,
+    },
+  );
 }
 
 /** Samples with their labels, where the context has labels. */
@@ -166,15 +186,9 @@ class Sums {
     this.#second = new Float64Array(length);
   }
 
-  add(slope: Float32Array, output: string): void {
+  add(slope: Float32Array): void {
     for (let i = 0; i < slope.length; i++) {
       const g = slope[i]!;
-      if (!Number.isFinite(g)) {
-        throw new PareError('unsupported', `prune: a gradient is ${g}`, {
-          tensor: output,
-          hint: 'choose a criterion without gradients, such as wanda or l2',
-        });
-      }
       this.#first[i]! += g;
       this.#second[i]! += g * g;
     }

@@ -4,7 +4,7 @@
  * functions of numbers.
  */
 import type { GroupMoments } from './moments.js';
-import { solveRidge } from './solve.js';
+import { dot, productsOf, type RidgeSolution, solveRidge } from './solve.js';
 
 export interface FitOptions {
   /** Weights by least squares. */
@@ -41,47 +41,43 @@ export function fitGroup(
   const { inputs, cross, targets, inputMeans, targetMeans } = moments;
   const features = inputMeans.length;
   const outputs = targetMeans.length;
-  const weights = refit
+  const { weights, products, priorProducts } = refit
     ? solveRidge({ moments: inputs, cross, prior, features, ridge })
-    : Float64Array.from(prior);
+    : kept(inputs, prior, features);
   const bias = Float64Array.from(priorBias);
   let [errorBefore, errorAfter, spread] = [0, 0, 0];
   for (let output = 0; output < outputs; output++) {
     const start = output * features;
     const own = weights.subarray(start, start + features);
     const before = prior.subarray(start, start + features);
+    // w' Sxx w and w' Sxy
+    const power = dot(own, 0, products, start, features);
+    const aligned = dot(own, 0, cross, start, features);
+    let scale = 1;
     if (statistics) {
-      const has = quadratic(inputs, own);
-      const scale = Math.sqrt(targets[output]! / has);
-      if (has > 0 && scale < mostScale && scale > 1 / mostScale) {
-        for (let i = 0; i < features; i++) own[i]! *= scale;
-      }
+      const wanted = Math.sqrt(targets[output]! / power);
+      if (power > 0 && wanted < mostScale && wanted > 1 / mostScale) scale = wanted;
+      if (scale !== 1) for (let i = 0; i < features; i++) own[i]! *= scale;
     }
-    const means = (row: Float64Array) => inputMeans.reduce((sum, x, i) => sum + x * row[i]!, 0);
-    bias[output] = targetMeans[output]! - means(own);
-    const shift = targetMeans[output]! - means(before) - priorBias[output]!;
-    errorBefore += errorOf(moments, before, output) + shift ** 2;
-    errorAfter += errorOf(moments, own, output);
+    bias[output] = targetMeans[output]! - dot(own, 0, inputMeans, 0, features);
+    const shift =
+      targetMeans[output]! - dot(before, 0, inputMeans, 0, features) - priorBias[output]!;
+    const crossed = dot(before, 0, cross, start, features);
+    const square = dot(before, 0, priorProducts, start, features);
+    errorBefore += errorOf(targets[output]!, crossed, square) + shift ** 2;
+    errorAfter += errorOf(targets[output]!, scale * aligned, scale ** 2 * power);
     spread += targets[output]!;
   }
   return { weights, bias, errorBefore, errorAfter, spread };
 }
 
-/** w' Sxx w */
-function quadratic(matrix: Float64Array, row: Float64Array): number {
-  const size = row.length;
-  let sum = 0;
-  for (let i = 0; i < size; i++) {
-    let inner = 0;
-    for (let j = 0; j < size; j++) inner += matrix[i * size + j]! * row[j]!;
-    sum += row[i]! * inner;
-  }
-  return sum;
+/** Syy - 2 w' Sxy + w' Sxx w; rounding can take it just below zero. */
+function errorOf(target: number, crossed: number, square: number): number {
+  return Math.max(0, target - 2 * crossed + square);
 }
 
-/** Syy - 2 w' Sxy + w' Sxx w; rounding can take it just below zero. */
-function errorOf({ inputs, cross, targets }: GroupMoments, row: Float64Array, output: number) {
-  const features = row.length;
-  const product = row.reduce((sum, w, i) => sum + w * cross[output * features + i]!, 0);
-  return Math.max(0, targets[output]! - 2 * product + quadratic(inputs, row));
+/** The weights as they are, in the form of a solution. */
+function kept(inputs: Float64Array, prior: Float64Array, features: number): RidgeSolution {
+  const products = productsOf(inputs, prior, features);
+  return { weights: Float64Array.from(prior), products, priorProducts: products };
 }

@@ -9,6 +9,7 @@ import { axisPatches, convolutionPatches, type PatchLayout } from '../../measure
 import { elementCount } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
 import { traitsOf } from '../../ops/traits.js';
+import { weightInputs } from '../../ops/weights.js';
 
 /** A bias that can be changed: the node that adds it, and which of its inputs it is. */
 export interface BiasPlace {
@@ -69,16 +70,34 @@ const table: Readonly<
   },
 });
 
-/** The layer that a node is; undefined for nodes that are no such operator. */
+/** The layer that a node is; undefined for other operators, and for products of two activations. */
 export function linearLayer(node: Node): Found | undefined {
   const describe = Object.hasOwn(table, node.op) ? table[node.op] : undefined;
   if (!describe) return undefined;
   const weight = node.inputs[1];
-  if (!weight?.isConstant) return { reason: 'its weight is no constant' };
+  if (!weight?.isConstant) {
+    const places = weightInputs[node.op]?.(node) ?? [];
+    const isElsewhere = places.some(({ index }) => node.inputs[index]?.isConstant);
+    if (isElsewhere) return { reason: 'its weight is the left operand' };
+    return weight && isActivation(weight) ? undefined : { reason: 'its weight is no constant' };
+  }
   const { dataType, dims } = weight.initializer!;
   if (dataType !== 'float') return { reason: `its weight is ${dataType}` };
   if (weight.uses.length > 1) return { reason: 'it shares its weight with another node' };
   return describe(node, weight, dims);
+}
+
+/** It follows from an input of the model, and not from constants alone. */
+function isActivation(value: Value): boolean {
+  const seen = new Set<Value>();
+  const open = [value];
+  for (let each = open.pop(); each; each = open.pop()) {
+    if (seen.has(each) || each.isConstant) continue;
+    if (each.isInput) return true;
+    seen.add(each);
+    for (const input of each.producer?.inputs ?? []) if (input) open.push(input);
+  }
+  return false;
 }
 
 /** Input 2, which may be left out. */

@@ -2,20 +2,17 @@
  * Runs the original and the pruned model on the same samples and sums up what the steps of one
  * level need, at the same seeded positions in both. Changes neither.
  */
-import type { EngineSession, Feeds, HostTensor } from '../../engine/engine.js';
+import type { HostTensor } from '../../engine/engine.js';
 import { float32Of } from '../../engine/host-tensor.js';
 import { createMatMul } from '../../engine/matmul.js';
-import { modelSource } from '../../engine/model-source.js';
 import { throwIfAborted } from '../../errors.js';
-import { cloneModel } from '../../graph/clone.js';
-import { removeDead } from '../../graph/dead.js';
-import type { Model } from '../../graph/model.js';
 import { elementCount } from '../../onnx/data-type.js';
 import { type PassContext, requireEngine } from '../../pass.js';
 import { createRandom } from '../../random.js';
 import { ChannelSums } from './channel-sums.js';
 import { MomentSums } from './moments.js';
 import type { LayerStep, NormalizationStep } from './plan.js';
+import type { LevelRun, LevelWalk } from './walk.js';
 
 /** Original indices that are left along an axis of a value; undefined for all of them. */
 export type KeptIndices = (value: string, axis: number) => Int32Array | undefined;
@@ -32,8 +29,27 @@ export interface Observed {
 const leastRows = 4096;
 const rowsPerFeature = 12;
 
+/** Names of what is read of the original, by level. */
+export function targetsOf(
+  steps: readonly (LayerStep | NormalizationStep)[],
+): Map<number, Set<string>> {
+  const found = new Map<number, Set<string>>();
+  for (const step of steps) {
+    const names = found.get(step.level) ?? new Set();
+    found.set(step.level, names.add(targetOf(step)));
+  }
+  return found;
+}
+
+function targetOf(step: LayerStep | NormalizationStep): string {
+  return step.kind === 'layer' ? step.target : step.node.input(0).name;
+}
+
+/**
+ * @param steps those of one level, in front of which the pruned model is final
+ */
 export async function observe(
-  { original, pruned, kept }: { original: Model; pruned: Model; kept: KeptIndices },
+  { original, pruned, kept }: { original: LevelWalk; pruned: LevelWalk; kept: KeptIndices },
   steps: readonly (LayerStep | NormalizationStep)[],
   sampleCount: number,
   context: PassContext,
@@ -41,37 +57,28 @@ export async function observe(
   const engine = requireEngine(context, 'repair');
   const layers = new Map<LayerStep, MomentSums>();
   const normalizations = new Map<NormalizationStep, ChannelSums>();
-  const wanted = { original: new Set<string>(), pruned: new Set<string>() };
+  const inputs = new Set<string>();
   for (const step of steps) {
+    inputs.add(step.kind === 'layer' ? step.layer.node.input(0).name : targetOf(step));
     if (step.kind === 'layer') {
-      const { groups, features, outputs, node } = step.layer;
+      const { groups, features, outputs } = step.layer;
       layers.set(step, new MomentSums(groups, features, outputs));
-      wanted.original.add(step.target);
-      wanted.pruned.add(node.input(0).name);
-      if (step.other !== undefined) wanted.pruned.add(step.other);
-    } else {
-      const { name } = step.node.input(0);
-      normalizations.set(step, new ChannelSums());
-      wanted.original.add(name);
-      wanted.pruned.add(name);
-    }
+      if (step.other !== undefined) inputs.add(step.other);
+    } else normalizations.set(step, new ChannelSums());
   }
   const blas = createMatMul(engine);
-  const sessions: EngineSession[] = [];
-  const open = async (model: Model, names: ReadonlySet<string>) => {
-    const part = await partOf(model, names);
-    const session = part && (await engine.createSession(part, { optimization: 'basic' }));
-    if (session) sessions.push(session);
-    return session;
-  };
+  const { level } = steps[0]!;
   const random = createRandom(context.seed);
+  const runs: LevelRun[] = [];
   try {
-    const reference = await open(original, wanted.original);
-    const current = await open(pruned, wanted.pruned);
+    const reference = await original.open(level, targetsOf(steps).get(level)!);
+    runs.push(reference);
+    const current = await pruned.open(level - 1, inputs);
+    runs.push(current);
     for await (const feeds of context.samples!()) {
       throwIfAborted(context.signal);
-      const before = { ...feeds, ...(await runPart(reference, feeds)) };
-      const after = { ...feeds, ...(await runPart(current, feeds)) };
+      const before = await reference.values(feeds);
+      const after = await current.values(feeds);
       for (const [step, sums] of layers) {
         const { layout, groups, features, outputs, node, axis } = step.layer;
         const input = after[node.input(0).name]!;
@@ -96,33 +103,14 @@ export async function observe(
         const { name } = node.input(0);
         sums.add(before[name]!, after[name]!, kept(name, 1));
       }
+      for (const run of runs) run.free();
     }
     for (const sums of layers.values()) await sums.flush(blas);
   } finally {
-    for (const session of sessions) await session.release();
+    for (const run of runs) await run.release();
     await blas.release();
   }
   return { layers, normalizations };
-}
-
-/** The nodes that lead to these values; undefined where all of them are inputs of the graph. */
-async function partOf(model: Model, names: ReadonlySet<string>) {
-  const copy = cloneModel(model);
-  const { graph } = copy;
-  const made = [...names].map((name) => graph.value(name)).filter((value) => value.producer);
-  if (made.length === 0) return undefined;
-  graph.outputs.splice(0, graph.outputs.length, ...made);
-  removeDead(graph);
-  return modelSource(copy);
-}
-
-async function runPart(session: EngineSession | undefined, feeds: Feeds) {
-  if (!session) return {};
-  const used = session.inputs.flatMap(({ name }) => {
-    const feed = feeds[name];
-    return feed ? [[name, feed] as const] : [];
-  });
-  return session.run(Object.fromEntries(used));
 }
 
 /** Writes the outputs of a layer at one position, those that are left. */

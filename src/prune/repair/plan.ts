@@ -8,6 +8,7 @@
  */
 import type { Graph } from '../../graph/graph.js';
 import type { Node } from '../../graph/node.js';
+import { producersOf } from '../../graph/topological.js';
 import type { Value } from '../../graph/value.js';
 import { channelNormalizations } from '../../ops/channel-normalizations.js';
 import type { TypeLookup } from '../../ops/cost.js';
@@ -20,6 +21,8 @@ import { type LinearLayer, linearLayer } from './layers.js';
 export interface LayerStep {
   readonly kind: 'layer';
   readonly level: number;
+  /** Of the first output of the node. */
+  readonly name: string;
   readonly layer: LinearLayer;
   /** In the original: what the layer, with the other branch, should give. */
   readonly target: string;
@@ -30,6 +33,8 @@ export interface LayerStep {
 export interface NormalizationStep {
   readonly kind: 'normalization';
   readonly level: number;
+  /** Of the first output of the node. */
+  readonly name: string;
   readonly node: Node;
 }
 
@@ -58,18 +63,19 @@ export function planRepair(
     return value && types(value)?.dims.join();
   };
   const { inexact, readers } = inexactNodes(coupling, cut);
-  const levels = new Map<Value, number>();
+  const levels = new Map<Node, number>();
   const order = new Map([...pruned.nodes].map((node, at) => [node, at]));
   const steps: (LayerStep | NormalizationStep)[] = [];
   const left: { node: Node; reason: string }[] = [];
-  const levelOf = (value: Value | undefined) => (value && levels.get(value)) ?? 0;
+  const levelOf = (node: Node | undefined) => (node && levels.get(node)) ?? 0;
   for (const node of pruned.nodes) {
-    let level = Math.max(0, ...node.inputs.map(levelOf));
-    const isInexact = inexact.has(nameOf(node));
+    let level = Math.max(0, ...[...producersOf(node, pruned)].map(levelOf));
+    const name = nameOf(node);
+    const isInexact = inexact.has(name);
     const found = isInexact ? linearLayer(node) : undefined;
     const isUnknown = isInexact && !found && hasWeights(node, readers);
     if (isInexact && channelNormalizations[node.op]) {
-      steps.push({ kind: 'normalization', level: ++level, node });
+      steps.push({ kind: 'normalization', level: ++level, name, node });
     } else if (isUnknown)
       left.push({ node, reason: `repair does not fit the weights of ${node.op}` });
     else if (found && 'reason' in found) left.push({ node, reason: found.reason });
@@ -77,17 +83,18 @@ export function planRepair(
       left.push({ node, reason: `its ${found.features} inputs are more than ${maxFeatures}` });
     } else if (found) {
       const sum = residualSum(found, order, dimsOf);
-      level = Math.max(level, levelOf(sum?.other)) + 1;
+      level = Math.max(level, levelOf(sum?.other.producer)) + 1;
       const target = sum?.result ?? found.result;
       steps.push({
         kind: 'layer',
         level,
+        name,
         layer: found,
         target: target.name,
         other: sum?.other.name,
       });
     }
-    for (const output of node.outputs) if (output) levels.set(output, level);
+    levels.set(node, level);
   }
   return { steps: steps.sort((a, b) => a.level - b.level), left };
 }

@@ -181,6 +181,27 @@ describe('repair', () => {
     expect((report.details as PlanDetails).repair).toMatchObject({ layers: [], left });
     expect(report.notes).toContain(`not refitted: ConvTranspose "up": ${reason}`);
   });
+
+  it('names a weight that is computed, and not a product of two activations', async () => {
+    const model = parseModel(`main (float[1,4,6] x) => (float[1,4,3] y)
+      <float[6,6] w1 = normal(seed=1), float[6,6] w2 = normal(seed=2), float[6,3] w3 = normal(seed=3)>
+      { a = MatMul(x, w1)  b = MatMul(x, w2)  t = Transpose<perm=[0,2,1]>(b)  [scores] s = MatMul(a, t)
+        [mix] c = MatMul(s, b)  u = Identity(w3)  [out] y = MatMul(c, u) }`);
+    const { report } = await applyPass(
+      model,
+      structured,
+      { ratio: 0.3, align: 1, criterion: 'l2' },
+      {
+        engine,
+        async *samples() {
+          yield { x: hostTensor('float', [1, 4, 6], new Float32Array(24).fill(1)) };
+        },
+      },
+    );
+    expect((report.details as PlanDetails).repair).toMatchObject({
+      left: [{ node: 'out', op: 'MatMul', reason: 'its weight is no constant' }],
+    });
+  });
 });
 
 /** Least squares by the normal equations, with pivoting. */

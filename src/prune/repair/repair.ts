@@ -12,17 +12,19 @@
 import { PareError, throwIfAborted } from '../../errors.js';
 import type { Model } from '../../graph/model.js';
 import type { Value } from '../../graph/value.js';
+import { byteLengthOf, elementCount } from '../../onnx/data-type.js';
 import { Tensor } from '../../onnx/tensor.js';
 import { channelNormalizations } from '../../ops/channel-normalizations.js';
 import type { TypeLookup } from '../../ops/cost.js';
-import type { PassContext } from '../../pass.js';
+import { type PassContext, requireEngine } from '../../pass.js';
 import type { Coupling, Cut } from '../family.js';
 import type { ChannelChange } from './channel-sums.js';
 import { type FitOptions, fitGroup } from './fit.js';
 import { readWeights, writeBias, writeWeights } from './layers.js';
 import type { MomentSums } from './moments.js';
-import { type KeptIndices, observe } from './observe.js';
+import { type KeptIndices, observe, targetsOf } from './observe.js';
 import { type LayerStep, type NormalizationStep, planRepair } from './plan.js';
+import { LevelWalk } from './walk.js';
 
 export interface RepairOptions extends FitOptions {
   readonly maxFeatures: number;
@@ -61,7 +63,17 @@ export async function repair(
   const samples = await countSamples(context);
   const { maxFeatures } = options;
   const { steps, left } = planRepair(pruned.graph, coupling, cut, { maxFeatures, types });
-  const models = { original: coupling.model, pruned, kept: keptIndices(coupling, cut) };
+  const walk = {
+    engine: requireEngine(context, 'repair'),
+    sampleCount: samples,
+    starts: new Map(steps.map(({ level, name }) => [name, level])),
+    bytesOf: (name: string) => bytesOf(coupling.model.graph.find(name), types),
+  };
+  const models = {
+    original: new LevelWalk(coupling.model, { ...walk, ahead: targetsOf(steps) }),
+    pruned: new LevelWalk(pruned, walk),
+    kept: keptIndices(coupling, cut),
+  };
   const layers: RepairedLayer[] = [];
   const task = context.progress.task('repair', steps.length);
   try {
@@ -87,6 +99,12 @@ export async function repair(
     layers,
     left: left.map(({ node, reason }) => ({ node: node.label, op: node.op, reason })),
   };
+}
+
+/** Of one feed; undefined for what is no tensor. */
+function bytesOf(value: Value | undefined, types: TypeLookup): number | undefined {
+  const type = value && types(value);
+  return type && byteLengthOf(type.dataType, elementCount(type.dims));
 }
 
 async function fitLayer(

@@ -66,7 +66,7 @@ describe('solveRidge', () => {
         const ridge = 0.01;
         const trace = prior.reduce((sum, _, i) => sum + moments[i * features + i]!, 0);
         const penalty = prior.map(() => ((ridge * trace) / features) * x.length);
-        const found = solveRidge({
+        const { weights: found, products } = solveRidge({
           moments,
           cross,
           prior: Float64Array.from(prior),
@@ -74,13 +74,17 @@ describe('solveRidge', () => {
           ridge,
         });
         const expected = denseRidge(x, y, prior, penalty);
-        for (const [i, w] of expected.entries()) expect(found[i]).toBeCloseTo(w, 9);
+        for (const [i, w] of expected.entries()) {
+          expect(found[i]).toBeCloseTo(w, 9);
+          const product = expected.reduce((sum, v, j) => sum + moments[i * features + j]! * v, 0);
+          expect(products[i]).toBeCloseTo(product, 9);
+        }
       }),
     );
   });
 
   it('keeps the prior where a feature was never seen', () => {
-    const found = solveRidge({
+    const { weights: found } = solveRidge({
       moments: Float64Array.of(2, 0, 0, 0),
       cross: Float64Array.of(4, 0),
       prior: Float64Array.of(0, 7),
@@ -98,7 +102,7 @@ describe('solveRidge', () => {
       prior: Float64Array.of(1, 2),
       features: 2,
     };
-    expect(solveRidge({ ...problem, ridge: 1 })).toEqual(Float64Array.of(1, 2));
+    expect(solveRidge({ ...problem, ridge: 1 }).weights).toEqual(Float64Array.of(1, 2));
     expect(() => solveRidge({ ...problem, ridge: 0 })).toThrow(/above 0/);
   });
 });

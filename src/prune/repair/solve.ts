@@ -20,8 +20,7 @@ export function cholesky(matrix: Float64Array, size: number): boolean {
     const start = row * size;
     for (let column = 0; column <= row; column++) {
       const other = column * size;
-      let sum = matrix[start + column]!;
-      for (let k = 0; k < column; k++) sum -= matrix[start + k]! * matrix[other + k]!;
+      const sum = matrix[start + column]! - dot(matrix, start, matrix, other, column);
       if (column < row) matrix[start + column] = sum / matrix[other + column]!;
       else if (sum > 0) matrix[start + row] = Math.sqrt(sum);
       else return false;
@@ -38,8 +37,7 @@ export function cholesky(matrix: Float64Array, size: number): boolean {
 export function solveCholesky(lower: Float64Array, size: number, right: Float64Array): void {
   for (let start = 0; start < right.length; start += size) {
     for (let i = 0; i < size; i++) {
-      let sum = right[start + i]!;
-      for (let k = 0; k < i; k++) sum -= lower[i * size + k]! * right[start + k]!;
+      const sum = right[start + i]! - dot(lower, i * size, right, start, i);
       right[start + i] = sum / lower[i * size + i]!;
     }
     for (let i = size - 1; i >= 0; i--) {
@@ -63,11 +61,19 @@ export interface RidgeProblem {
   readonly ridge: number;
 }
 
+/** All transposed: [outputs, features]. */
+export interface RidgeSolution {
+  readonly weights: Float64Array;
+  /** Sxx W and Sxx W0, of which the errors follow without another product. */
+  readonly products: Float64Array;
+  readonly priorProducts: Float64Array;
+}
+
 /**
- * The weights, transposed: [outputs, features]. Features that were never anything but zero keep
- * their prior. Throws `usage` for a ridge that is not above zero.
+ * Features that were never anything but zero keep their prior. Throws `usage` for a ridge that is
+ * not above zero.
  */
-export function solveRidge(problem: RidgeProblem): Float64Array {
+export function solveRidge(problem: RidgeProblem): RidgeSolution {
   const { moments, cross, prior, features, ridge } = problem;
   if (!(ridge > 0)) {
     throw new PareError('usage', `prune: the ridge must be above 0, not ${ridge}`);
@@ -75,33 +81,58 @@ export function solveRidge(problem: RidgeProblem): Float64Array {
   let trace = 0;
   for (let i = 0; i < features; i++) trace += moments[i * features + i]!;
   const weights = Float64Array.from(prior);
-  if (!(trace > 0)) return weights;
-  const residual = residuals(moments, cross, prior, features);
+  const priorProducts = productsOf(moments, prior, features);
+  if (!(trace > 0)) return { weights, products: priorProducts, priorProducts };
+  const change = cross.map((each, at) => each - priorProducts[at]!);
   // Rounding in the sums can leave moments that are not quite positive: then with more weight.
   for (let lambda = (ridge * trace) / features; ; lambda *= 10) {
     const factor = Float64Array.from(moments);
     for (let i = 0; i < features; i++) factor[i * features + i]! += lambda;
     if (!cholesky(factor, features)) continue;
-    solveCholesky(factor, features, residual);
-    for (let i = 0; i < weights.length; i++) weights[i]! += residual[i]!;
-    return weights;
+    solveCholesky(factor, features, change);
+    for (let i = 0; i < weights.length; i++) weights[i]! += change[i]!;
+    const products = cross.map((each, at) => each - lambda * change[at]!);
+    return { weights, products, priorProducts };
   }
 }
 
-/** Sxy - Sxx W0, transposed. */
-function residuals(
+/** Sxx W, transposed like W: [outputs, features]. */
+export function productsOf(
   moments: Float64Array,
-  cross: Float64Array,
-  prior: Float64Array,
+  weights: Float64Array,
   features: number,
 ): Float64Array {
-  const result = Float64Array.from(cross);
+  const result = new Float64Array(weights.length);
   for (let start = 0; start < result.length; start += features) {
     for (let i = 0; i < features; i++) {
-      let sum = 0;
-      for (let j = 0; j < features; j++) sum += moments[i * features + j]! * prior[start + j]!;
-      result[start + i]! -= sum;
+      result[start + i] = dot(moments, i * features, weights, start, features);
     }
   }
   return result;
+}
+
+/**
+ * Four sums side by side, since one alone waits for each of its additions: 28 ms of processor time
+ * for 64 rows of 576 by 576 numbers against 36.
+ */
+export function dot(
+  a: Float64Array,
+  fromA: number,
+  b: Float64Array,
+  fromB: number,
+  length: number,
+): number {
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let k = 0;
+  for (; k + 3 < length; k += 4) {
+    s0 += a[fromA + k]! * b[fromB + k]!;
+    s1 += a[fromA + k + 1]! * b[fromB + k + 1]!;
+    s2 += a[fromA + k + 2]! * b[fromB + k + 2]!;
+    s3 += a[fromA + k + 3]! * b[fromB + k + 3]!;
+  }
+  for (; k < length; k++) s0 += a[fromA + k]! * b[fromB + k]!;
+  return s0 + s1 + (s2 + s3);
 }

@@ -189,6 +189,12 @@ describe('selectUnits', () => {
     expect(select(32, 1, most)).toThrow(
       expect.objectContaining({ hint: expect.stringContaining('alignment (32)') }),
     );
+    // Either limit hides behind the other.
+    expect(select(32, 0.6, most)).toThrow(
+      expect.objectContaining({
+        hint: expect.stringMatching(/largest share .* and the alignment/),
+      }),
+    );
     expect(select(1, 1, { kind: 'size', bytes: 0 })).toThrow(
       expect.objectContaining({ hint: expect.stringContaining('every width') }),
     );

@@ -75,7 +75,7 @@ function isMet(target: PruneTarget, before: Cost, after: Cost): boolean {
   return after[target.kind] <= before[target.kind] * (1 - target.share) + 1e-9;
 }
 
-/** Says how far it goes, and which limit, once lifted, would let it go further. */
+/** Says how far it goes, and which limits, once lifted, would let it go further. */
 function unreachable(
   scored: readonly ScoredFamily[],
   target: PruneTarget,
@@ -88,13 +88,21 @@ function unreachable(
     return costs.of(moves.cut(moves.list.length));
   };
   const best = reach(options);
-  const binding = [
-    {
-      limit: `the largest share of a family (${formatPercent(options.largestShare)})`,
-      reached: reach({ ...options, largestShare: 1 }),
-    },
-    { limit: `the alignment (${options.align})`, reached: reach({ ...options, align: 1 }) },
+  const share = `the largest share of a family (${formatPercent(options.largestShare)})`;
+  const align = `the alignment (${options.align})`;
+  const single = [
+    { limit: share, reached: reach({ ...options, largestShare: 1 }) },
+    { limit: align, reached: reach({ ...options, align: 1 }) },
   ].filter(({ reached }) => isBetter(target, reached, best));
+  const both = {
+    limit: `${share} and ${align}`,
+    reached: reach({ ...options, largestShare: 1, align: 1 }),
+  };
+  const isEnough = single.some(({ reached }) => isMet(target, costs.full, reached));
+  // One of them can hide behind the other.
+  const isMore = single.every(({ reached }) => isBetter(target, both.reached, reached));
+  const binding =
+    !isEnough && isMore && isBetter(target, both.reached, best) ? [...single, both] : single;
   const wanted =
     target.kind === 'size'
       ? formatBytes(target.bytes)
