@@ -6,9 +6,9 @@
  *
  * `labels`: the original learns from labels first, that is the baseline; it is cut, and the cut
  * model learns from the baseline. `teacher`: no label is used; the baseline is the original as it
- * is, since its own outputs teach it nothing. No sample chooses an epoch: the last weights count.
- * Where the data has no part of its own to evaluate on (kws, vww) each of the folds is evaluated by
- * models that trained on the others, and all folds are counted together.
+ * is, since its own outputs teach it nothing, and the last weights count, not the best. Where the
+ * data has no part of its own to evaluate on (kws, vww) each of the folds is evaluated by models
+ * that trained on the others, and all folds are counted together.
  *
  * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
  *        [--train N] [--seen N] [--threads N] [--options JSON] [--out FILE] [--keep FOLDER]
@@ -44,10 +44,13 @@ const cifarTrain = 'cifar10-train-12000.zip';
 const pictures = { flip: true, shift: 3 };
 /** What a student adds: mixtures multiply the samples, but have no labels to teach a baseline. */
 const mixtures = { mixup: 0.5 };
-/** What is trained on, evaluated on, in how many folds, for how many epochs. */
+/**
+ * What is trained on, evaluated on, in how many folds, for how many epochs; `validate` is how many
+ * of the samples choose the best epoch where labels are learned from.
+ */
 const data = {
-  resnet20: { train: cifarTrain, epochs: 20, options: pictures },
-  lenet: { train: 'mnist/train-images-idx3-ubyte.gz', most: 12000, epochs: 5 },
+  resnet20: { train: cifarTrain, epochs: 20, validate: 500, options: pictures },
+  lenet: { train: 'mnist/train-images-idx3-ubyte.gz', most: 12000, epochs: 5, validate: 500 },
   kws: { folds: 5, epochs: 120 },
   vww: { folds: 4, epochs: 60, options: { flip: true, shift: 6 } },
 };
@@ -94,7 +97,8 @@ async function measure(name, learn) {
   const { model, close, folds } = opened;
   const total = { baseline: 0, cut: 0, trained: 0, n: 0, train: 0, seconds: 0 };
   try {
-    for (const [at, fold] of folds.entries()) {
+    for (const [at, part] of folds.entries()) {
+      const fold = learn === 'labels' ? choosing(part, opened.own.validate) : part;
       const key = `${caseName}-${at}`;
       const original = learn === 'labels' ? await baselineOf(key, opened, fold) : model;
       const start = performance.now();
@@ -153,15 +157,26 @@ async function baselineOf(key, opened, fold) {
   return baselines.get(key).model;
 }
 
-async function tune({ own }, { dataset, train }, { student, teacher, options }) {
+/** The same part of the data; its first samples choose the best epoch instead of training. */
+function choosing(fold, count = 0) {
+  const { train } = fold;
+  return { ...fold, train: train.subarray(count), validate: train.subarray(0, count) };
+}
+
+async function tune(
+  { own },
+  { dataset, train, validate = range(0, 0) },
+  { student, teacher, options },
+) {
   const { model } = await pare.finetune({
     student,
     teacher,
     dataset,
     train,
-    validate: range(0, 0),
+    validate,
     engine,
     options: { epochs: Number(flags.epochs ?? own.epochs), ...own.options, ...options },
+    onRestart: ({ from, to }) => console.error(`  rate ${from} was too high, again at ${to}`),
     onEpoch: ({ epoch, loss, seconds }) =>
       console.error(`  epoch ${epoch}: loss ${loss.toFixed(4)}, ${seconds.toFixed(0)} s`),
   });
