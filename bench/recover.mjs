@@ -5,10 +5,10 @@
  * difference in points, minutes. Samples that evaluate never train, prune or choose.
  *
  * `labels`: the original learns from labels first, that is the baseline; it is cut, and the cut
- * model learns from the baseline. `teacher`: no label is used; the baseline is the original as it
- * is, since its own outputs teach it nothing, and the last weights count, not the best. Where the
- * data has no part of its own to evaluate on (kws, vww) each of the folds is evaluated by models
- * that trained on the others, and all folds are counted together.
+ * model learns from labels and from the baseline alike. `teacher`: no label is used; the baseline
+ * is the original as it is, since its own outputs teach it nothing, and the last weights count, not
+ * the best. Where the data has no part of its own to evaluate on (kws, vww) each of the folds is
+ * evaluated by models that trained on the others, and all folds are counted together.
  *
  * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
  *        [--train N] [--seen N] [--threads N] [--options JSON] [--out FILE] [--keep FOLDER]
@@ -42,8 +42,8 @@ const { permutation } = await use('random.js');
 
 const cifarTrain = 'cifar10-train-12000.zip';
 const pictures = { flip: true, shift: 3 };
-/** What a student adds: mixtures multiply the samples, but have no labels to teach a baseline. */
-const mixtures = { mixup: 0.5 };
+/** What a student adds. Mixtures multiply the samples, but have no labels. */
+const students = { teacher: { mixup: 0.5 }, labels: { labelShare: 0.5 } };
 /**
  * What is trained on, evaluated on, in how many folds, for how many epochs; `validate` is how many
  * of the samples choose the best epoch where labels are learned from.
@@ -113,7 +113,7 @@ async function measure(name, learn) {
       const trained = await tune(opened, fold, {
         student: gradual ? simple : cut,
         teacher: original,
-        options: { ...mixtures, ...gradual, ...JSON.parse(flags.options) },
+        options: { ...students[learn], ...gradual, ...JSON.parse(flags.options) },
       });
       total.seconds += (performance.now() - start) / 1000;
       const right = await rightOf([original, cut, trained], fold);
