@@ -6,14 +6,15 @@
  *
  * `labels`: the original learns from labels first, that is the baseline; it is cut, and the cut
  * model learns from labels and from the baseline alike. `teacher`: no label is used; the baseline
- * is the original as it is, since its own outputs teach it nothing. Where the data has no part of
- * its own to evaluate on (kws, vww) each of the folds is evaluated by models that trained on the
- * others, and all folds are counted together.
+ * is the original as it is, since its own outputs teach it nothing, and the last weights count, not
+ * the best. Where the data has no part of its own to evaluate on (kws, vww) each of the folds is
+ * evaluated by models that trained on the others, and all folds are counted together.
  *
  * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
- *        [--train N] [--threads N] [--options JSON] [--out FILE] [--keep FOLDER]
- * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --options are further options of
- * finetune, --out appends rows to a file, --keep reuses baselines between calls.
+ *        [--train N] [--seen N] [--threads N] [--options JSON] [--out FILE] [--keep FOLDER]
+ * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --seen is what pruning looks at,
+ * --options are further options of the student's training, --out appends rows to a file, --keep
+ * reuses baselines between calls.
  */
 import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,6 +28,7 @@ const { positionals, values: flags } = parseArgs({
     learn: { type: 'string', default: 'labels,teacher' },
     epochs: { type: 'string' },
     train: { type: 'string' },
+    seen: { type: 'string', default: '1000' },
     threads: { type: 'string', default: '1' },
     options: { type: 'string', default: '{}' },
     out: { type: 'string' },
@@ -40,12 +42,17 @@ const { permutation } = await use('random.js');
 
 const cifarTrain = 'cifar10-train-12000.zip';
 const pictures = { flip: true, shift: 3 };
-/** What is trained on, evaluated on, in how many folds, for how many epochs. */
+/** What a student adds. Mixtures multiply the samples, but have no labels. */
+const students = { teacher: { mixup: 0.5 }, labels: { labelShare: 0.5 } };
+/**
+ * What is trained on, evaluated on, in how many folds, for how many epochs; `validate` is how many
+ * of the samples choose the best epoch where labels are learned from.
+ */
 const data = {
-  resnet20: { train: cifarTrain, epochs: 10, validate: 500, options: pictures },
+  resnet20: { train: cifarTrain, epochs: 20, validate: 500, options: pictures },
   lenet: { train: 'mnist/train-images-idx3-ubyte.gz', most: 12000, epochs: 5, validate: 500 },
-  kws: { folds: 5, epochs: 40, validate: 0, options: { shift: 0 } },
-  vww: { folds: 4, epochs: 30, validate: 0, options: { flip: true, shift: 6 } },
+  kws: { folds: 5, epochs: 120 },
+  vww: { folds: 4, epochs: 60, options: { flip: true, shift: 6 } },
 };
 const structured = (macs) => ({ method: 'structured', options: { macs, align: 4 } });
 /** By name: the model, and how it is pruned. */
@@ -71,6 +78,7 @@ if (!folder || unknown) {
   process.exit(2);
 }
 const engine = await pare.createNodeEngine({ threads: Number(flags.threads) });
+/** By model and fold: the model that was trained on labels, and how to close its file. */
 const baselines = new Map();
 tell('| row | learns from | train | evaluate | baseline | cut | trained | difference | minutes |');
 tell(`|---|---|${'--:|'.repeat(7)}`);
@@ -79,6 +87,7 @@ try {
     for (const learn of flags.learn.split(',')) await measure(name, learn);
   }
 } finally {
+  for (const { close } of baselines.values()) await close?.();
   await engine.close();
 }
 
@@ -88,12 +97,13 @@ async function measure(name, learn) {
   const { model, close, folds } = opened;
   const total = { baseline: 0, cut: 0, trained: 0, n: 0, train: 0, seconds: 0 };
   try {
-    for (const [at, fold] of folds.entries()) {
+    for (const [at, part] of folds.entries()) {
+      const fold = learn === 'labels' ? choosing(part, opened.own.validate) : part;
       const key = `${caseName}-${at}`;
       const original = learn === 'labels' ? await baselineOf(key, opened, fold) : model;
       const start = performance.now();
       const { model: simple } = await pare.simplify(original, { unshare: true }, { engine });
-      const seen = fold.train.subarray(0, 128);
+      const seen = fold.train.subarray(0, Number(flags.seen));
       const context = {
         engine,
         samples: repeatableFeeds(fold.dataset, opened.ports, seen),
@@ -103,7 +113,7 @@ async function measure(name, learn) {
       const trained = await tune(opened, fold, {
         student: gradual ? simple : cut,
         teacher: original,
-        options: { labelShare: learn === 'labels' ? 0.5 : 0, ...gradual },
+        options: { ...students[learn], ...gradual, ...JSON.parse(flags.options) },
       });
       total.seconds += (performance.now() - start) / 1000;
       const right = await rightOf([original, cut, trained], fold);
@@ -131,7 +141,9 @@ async function measure(name, learn) {
 /** The original after as many epochs on labels, made once per model and fold. */
 async function baselineOf(key, opened, fold) {
   const kept = flags.keep && join(flags.keep, `${key}.onnx`);
-  if (kept && existsSync(kept)) baselines.set(key, (await pare.openModel(kept)).model);
+  if (kept && !baselines.has(key) && existsSync(kept)) {
+    baselines.set(key, await pare.openModel(kept));
+  }
   if (!baselines.has(key)) {
     const start = performance.now();
     const model = await tune(opened, fold, { student: opened.model });
@@ -140,12 +152,22 @@ async function baselineOf(key, opened, fold) {
     const percent = (right) => ((100 * right) / fold.evaluate.length).toFixed(2);
     console.error(`${key}: ${percent(before)} before, ${percent(after)} after ${minutes} minutes`);
     if (kept) await pare.saveModel(model, kept);
-    baselines.set(key, model);
+    baselines.set(key, { model });
   }
-  return baselines.get(key);
+  return baselines.get(key).model;
 }
 
-async function tune({ own }, { dataset, train, validate }, { student, teacher, options }) {
+/** The same part of the data; its first samples choose the best epoch instead of training. */
+function choosing(fold, count = 0) {
+  const { train } = fold;
+  return { ...fold, train: train.subarray(count), validate: train.subarray(0, count) };
+}
+
+async function tune(
+  { own },
+  { dataset, train, validate = range(0, 0) },
+  { student, teacher, options },
+) {
   const { model } = await pare.finetune({
     student,
     teacher,
@@ -153,16 +175,10 @@ async function tune({ own }, { dataset, train, validate }, { student, teacher, o
     train,
     validate,
     engine,
-    options: {
-      epochs: Number(flags.epochs ?? own.epochs),
-      ...own.options,
-      ...options,
-      ...JSON.parse(flags.options),
-    },
-    onEpoch: ({ epoch, loss, score, seconds }) =>
-      console.error(
-        `  epoch ${epoch}: loss ${loss.toFixed(4)}, ${score?.toFixed(4)}, ${seconds.toFixed(0)} s`,
-      ),
+    options: { epochs: Number(flags.epochs ?? own.epochs), ...own.options, ...options },
+    onRestart: ({ from, to }) => console.error(`  rate ${from} was too high, again at ${to}`),
+    onEpoch: ({ epoch, loss, seconds }) =>
+      console.error(`  epoch ${epoch}: loss ${loss.toFixed(4)}, ${seconds.toFixed(0)} s`),
   });
   return model;
 }
@@ -195,10 +211,8 @@ async function open(name) {
   return { own, ports, model, close, folds: own.train ? [whole()] : parts() };
 
   function whole() {
-    const { validate } = own;
     const most = Math.min(Number(flags.train ?? own.most ?? dataset.size), dataset.size);
-    const all = { validate: order.slice(0, validate), train: order.slice(validate, most) };
-    return { dataset, test, ...all, evaluate: range(0, test.size) };
+    return { dataset, test, train: order.slice(0, most), evaluate: range(0, test.size) };
   }
 
   function parts() {
@@ -206,7 +220,7 @@ async function open(name) {
       const isHeld = (at) => at % own.folds === fold;
       const train = order.filter((_, at) => !isHeld(at));
       const evaluate = order.filter((_, at) => isHeld(at));
-      return { dataset, test, train, validate: order.slice(0, 0), evaluate };
+      return { dataset, test, train, evaluate };
     });
   }
 }

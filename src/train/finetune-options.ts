@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import { augmentOptions } from './augment.js';
 import { gradualOptions } from './gradual-options.js';
+import { mixupOptions } from './mixup.js';
 import { optimizerOptions } from './optimizers/options.js';
 import { scheduleOptions } from './schedule.js';
 
@@ -33,6 +34,7 @@ export const finetuneOptions = z.object({
   ...scheduleOptions.shape,
   ...optimizerOptions.shape,
   ...augmentOptions.shape,
+  ...mixupOptions.shape,
   ...gradualOptions.shape,
   /** Nodes whose parameters stay: names, wildcards, `op:Gather`. */
   freeze: z._default(z.array(z.string()), () => []),

@@ -90,6 +90,11 @@ test('labels alone do as well', async () => {
   expect(result.bestScore).toBeGreaterThan(0.85);
 });
 
+test('mixtures of samples teach too', async () => {
+  const { bestScore, startScore } = await finetune(request({ options: { mixup: 1 } }));
+  expect(bestScore).toBeGreaterThan(startScore! + 0.1);
+});
+
 test('adapters train instead of the weights, in less memory, and end in them', async () => {
   const whole = await finetune(request({ options: { epochs: 1 } }));
   const result = await finetune(request({ options: { lora: 8, learningRate: 0.01, epochs: 3 } }));
@@ -138,6 +143,7 @@ function memoryStore(): CheckpointStore & { bytes: Uint8Array | undefined } {
 test.each([
   ['weights', {}],
   ['adapters', { lora: 4 }],
+  ['mixtures', { mixup: 1 }],
 ])('a run that was stopped goes on to the same bits as one that was not: %s', async (_, more) => {
   const options = { averaging: 0.9, clipNorm: 1, flip: true, shift: 1, ...more };
   const whole = await finetune(request({ options }));
@@ -226,6 +232,12 @@ test('what is missing is said', async () => {
   await expect(
     finetune(request({ teacher: undefined, options: { loss: 'distillation' } })),
   ).rejects.toThrow(/compares with a teacher/);
+  await expect(finetune(request({ options: { mixup: 1, labelShare: 0.5 } }))).rejects.toThrow(
+    /a mixture has no label/,
+  );
+  await expect(finetune(request({ options: { mixup: 1, batchSize: 1 } }))).rejects.toThrow(
+    /a batch has 1/,
+  );
   await expect(finetune(request({ options: { learningRate: 1e30 } }))).rejects.toThrow(
     /the loss is no number/,
   );

@@ -23,7 +23,6 @@ import { foldBatchNorm } from '../simplify/fold-batch-norm.js';
 import { simplify } from '../simplify/index.js';
 import { mergeInitializers } from '../simplify/merge-initializers.js';
 import { adaptersFor, frozenBeside, mergeAdapters } from './adapters.js';
-import { changesNothing } from './augment.js';
 import type { CheckpointStore, EpochRow, Restart } from './checkpoint.js';
 import { explainDivergence } from './diverged.js';
 import { type FeaturePlan, featuresFor } from './feature-plan.js';
@@ -205,6 +204,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       accumulate: options.accumulate,
       seed,
       augment: options,
+      mixup: options.mixup,
     });
     const pruned = [...(sparse ?? [])].filter((name) => step.own.has(name));
     const pruning =
@@ -218,7 +218,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     const memory = await memoryOf(step, samples, ports, engine, signal);
     checkMemory(memory, request.memoryLimitBytes ?? Number.POSITIVE_INFINITY, options.batchSize);
     // In one epoch every sample is asked for once anyway.
-    if (teacher && options.epochs > 1 && changesNothing(options)) {
+    if (teacher && options.epochs > 1 && samples.areUnchanged) {
       await teacher.learn(samples.inOrder(), request.train.length, { signal, progress });
     }
     const reference = request.teacher ?? request.student;

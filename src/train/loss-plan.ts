@@ -69,6 +69,7 @@ export function planLosses(
       hint: 'give --teacher ORIGINAL, or --loss cross-entropy with labelled data',
     });
   }
+  refuseMixedLabels(options, byLabel);
   const terms: LossTerm[] = [];
   const teacher: TeacherTarget[] = [];
   if (byLabel < 1) {
@@ -81,6 +82,25 @@ export function planLosses(
   }
   if (byLabel > 0) terms.push({ ...labelTerm(outputs[0]!.value, options), weight: byLabel });
   return { terms, teacher, label: byLabel > 0 ? labelInput : undefined };
+}
+
+/** Between two samples there is no class number, and between the samples of one batch of one nothing. */
+function refuseMixedLabels({ mixup, batchSize }: FinetuneOptions, byLabel: number): void {
+  if (mixup === 0) return;
+  if (byLabel > 0) {
+    throw new PareError('usage', 'finetune: mixup mixes samples, and a mixture has no label', {
+      hint: 'learn from the teacher alone (no --label-share), or leave out --mixup',
+    });
+  }
+  if (batchSize === 1) {
+    throw new PareError(
+      'usage',
+      'finetune: mixup takes two samples of a batch, and a batch has 1',
+      {
+        hint: 'raise --batch-size, or leave out --mixup',
+      },
+    );
+  }
 }
 
 /** The value of the teacher that an input of the step takes. */

@@ -58,8 +58,10 @@ test('what does not fill a batch waits for another epoch', async () => {
   expect(await labelsOf(samples, 0)).toHaveLength(8);
 });
 
-test('from a step in the middle it goes on as the uninterrupted epoch, augmentation included', async () => {
-  const given = settings({ batchSize: 2 }, { flip: true });
+test.each([
+  ['augmentation', settings({ batchSize: 2 }, { flip: true })],
+  ['mixtures', settings({ batchSize: 2, mixup: 1 }, { flip: true })],
+])('from a step in the middle it goes on as the uninterrupted epoch: %s', async (_, given) => {
   const pixels = async (first: number) => {
     const samples = new TrainingSamples(numbers(20), subset, ports, given);
     const all: number[][] = [];

@@ -9,6 +9,7 @@ import type { HostTensor, PortInfo } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 import { permutation } from '../random.js';
 import { type AugmentOptions, augmentImage, changesNothing, sampleSeed } from './augment.js';
+import { mixBatch } from './mixup.js';
 
 export interface TrainingSamplesOptions {
   readonly batchSize: number;
@@ -16,6 +17,8 @@ export interface TrainingSamplesOptions {
   readonly accumulate?: number;
   readonly seed: number;
   readonly augment: AugmentOptions;
+  /** Share of the samples that are mixtures of two, see mixBatch. Default 0. */
+  readonly mixup?: number;
 }
 
 /** Most bytes of decoded samples that stay in memory. */
@@ -57,6 +60,11 @@ export class TrainingSamples {
     this.stepsPerEpoch = Math.floor(indices.length / wanted);
   }
 
+  /** True when every epoch shows the samples as they are. */
+  get areUnchanged(): boolean {
+    return changesNothing(this.#options.augment) && !this.#options.mixup;
+  }
+
   /** All samples once, in the order of the data and as they are. */
   inOrder(): AsyncGenerator<Batch, void, undefined> {
     const indices = this.#indices.slice().sort();
@@ -65,7 +73,7 @@ export class TrainingSamples {
 
   /** Batches of an epoch, from the step `first` of it on. */
   async *epoch(epoch: number, first = 0): AsyncGenerator<Batch, void, undefined> {
-    const { batchSize, accumulate = 1, seed, augment } = this.#options;
+    const { batchSize, accumulate = 1, seed, augment, mixup = 0 } = this.#options;
     const perStep = batchSize * accumulate;
     const order = permutation(this.#indices.length, sampleSeed(seed, epoch, -1));
     const wanted = order
@@ -75,9 +83,12 @@ export class TrainingSamples {
       ? this.#dataset
       : augmented(this.#dataset, augment, (index) => sampleSeed(seed, epoch, index));
     const seen = { batchSize, indices: wanted };
+    let at = first * accumulate;
     for await (const batch of batches(source, this.#ports, seen)) {
-      if (batch.count === batchSize) yield batch;
-      else throw unequalShapes(this.#dataset, batch);
+      if (batch.count !== batchSize) throw unequalShapes(this.#dataset, batch);
+      // Numbers below -1 are of batches; those of samples begin at 0, and -1 shuffles.
+      const mixSeed = sampleSeed(seed, epoch, -2 - at++);
+      yield mixup > 0 ? mixBatch(batch, mixup, mixSeed) : batch;
     }
   }
 }

@@ -51,6 +51,10 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   flip: { description: 'mirror half of the pictures left and right' },
   shift: { description: 'shift pictures by up to so many pixels' },
   layout: { description: 'flip, shift: where the channels of a picture are' },
+  mixup: {
+    description: 'distillation: share of samples that another is mixed into',
+    unit: 'share',
+  },
   sparsity: { description: 'share of weights that leave while it trains', unit: 'share' },
   sparsityScope: { description: 'sparsity: what is compared' },
   sparsityUntil: {
