@@ -7,6 +7,7 @@
 import type { Attributes, Emitter } from '../graph/emitter.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
+import { fixedDims } from './fixed-dims.js';
 import { windowOf } from './gradient/window.js';
 
 /** The operators of the blocked layout, and of the ways into and out of it. */
@@ -97,8 +98,4 @@ function byInputsAndOutputs(block: number): BlockedForm['weight'] {
     const split = e.reshape(entered, [-1, block, taps, block]);
     return e.reshape(e.transpose(split, [0, 2, 1, 3]), dims);
   };
-}
-
-function fixedDims({ dims }: Value): number[] | undefined {
-  return dims?.every((dim) => typeof dim === 'number') ? (dims as number[]) : undefined;
 }

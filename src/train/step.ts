@@ -1,7 +1,8 @@
 /**
  * The training step as a model: weights, optimizer state and a batch go in; the loss, new weights
- * and new state come out. Standard inference operators only, so that it runs wherever ONNX Runtime
- * runs. Knows no data and no schedule.
+ * and new state come out. Operators of inference only, so that it runs wherever ONNX Runtime runs;
+ * where the engine has blocked convolutions they take the place of Conv, and the step is then for
+ * this engine. Knows no data and no schedule.
  */
 import type { Engine, HostTensor } from '../engine/engine.js';
 import { hostTensor } from '../engine/host-tensor.js';
