@@ -58,13 +58,21 @@ const modules = [
 const pare = Object.assign({}, ...(await Promise.all(modules.map(load))));
 const limits = { float: 1e-3, double: 1e-6 };
 
-/** Float weights of the main graph become inputs; returns them by name. */
+/**
+ * Float weights of the main graph become inputs; returns them by name. Biases that are all zero, as
+ * fresh exports have them, get small random numbers: what is dead before them would lie right on
+ * the kink of an activation, where slopes to the left and right differ and no difference is right.
+ */
 async function weightsToInputs(model) {
   const weights = new Map();
+  const random = pare.createRandom(5);
   for (const value of model.graph.initializers) {
     const tensor = value.initializer;
     if (tensor?.dataType !== 'float' || tensor.size < 8 || value.isUnused) continue;
-    weights.set(value.name, pare.hostTensor('float', tensor.dims, await tensor.floats()));
+    const numbers = await tensor.floats();
+    const isZero = numbers.every((number) => number === 0);
+    const data = isZero ? numbers.map(() => 0.05 * random.normal()) : numbers;
+    weights.set(value.name, pare.hostTensor('float', tensor.dims, data));
     value.initializer = undefined;
     value.type = pare.tensorType('float', tensor.dims);
     model.graph.inputs.push(value);
