@@ -3,7 +3,12 @@
 /** @param pare see train-modules.mjs */
 export async function stepOf(pare, engine, model, batch) {
   await pare.inferShapes(engine, model);
-  const options = pare.finetuneOptions.parse({ loss: 'cross-entropy', weightDecay: 0 });
+  const options = pare.finetuneOptions.parse({
+    loss: 'cross-entropy',
+    weightDecay: 0,
+    // A rate that is a length, as the peer's.
+    relative: false,
+  });
   const plan = pare.planLosses(model, options, { hasTeacher: false, hasLabels: true });
   const step = await pare.buildStep(
     model,

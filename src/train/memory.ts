@@ -1,6 +1,6 @@
 /**
  * How much memory a training run takes, from the shapes of its step model: before hours of work
- * end in a killed process. An estimate, within 15 % of the peak of four models (docs/training.md);
+ * end in a killed process. An estimate, within 20 % of the peak of four models (docs/training.md);
  * the samples that are kept decoded come on top.
  */
 import type { Engine, Feeds, HostTensor, PortInfo } from '../engine/engine.js';
