@@ -23,6 +23,10 @@ export function asFloat(pare, model, type) {
       const current = pare.dataTypeFromCode(Number(attribute.value));
       if (current && isFloat(current)) node.setAttribute(name, code);
     }
+    if (node.op === 'ConstantOfShape' && !node.has('value')) {
+      // Zeros of float, where nothing else is said.
+      node.setAttribute('value', pare.Tensor.of(type, [1], [0]));
+    }
     const content = node.tensorAttribute('value');
     if (content && isFloat(content.dataType)) {
       node.setAttribute('value', converted(pare, content, type));
