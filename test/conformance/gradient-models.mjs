@@ -66,9 +66,11 @@ const limits = { float: 1e-3, double: 1e-6 };
 async function weightsToInputs(model) {
   const weights = new Map();
   const random = pare.createRandom(5);
+  const constants = constantsIn(model);
   for (const value of model.graph.initializers) {
     const tensor = value.initializer;
     if (tensor?.dataType !== 'float' || tensor.size < 8 || value.isUnused) continue;
+    if (isCompared(value, constants)) continue;
     const numbers = await tensor.floats();
     const isZero = numbers.every((number) => number === 0);
     const data = isZero ? numbers.map(() => 0.05 * random.normal()) : numbers;
@@ -78,6 +80,31 @@ async function weightsToInputs(model) {
     model.graph.inputs.push(value);
   }
   return weights;
+}
+
+/** Values that follow from initializers alone. */
+function constantsIn({ graph }) {
+  const found = new Set(graph.initializers);
+  for (const node of graph.nodes) {
+    const follows = node.inputs.every((input) => !input || found.has(input));
+    if (follows) for (const output of node.outputs) if (output) found.add(output);
+  }
+  return found;
+}
+
+/**
+ * Whether a constant is compared with others before it meets any input: numbers of regions, of
+ * which a mask is made. The model jumps where it moves.
+ */
+function isCompared(value, constants) {
+  return [...value.users].some(({ outputs }) =>
+    outputs.some(
+      (output) =>
+        output &&
+        constants.has(output) &&
+        (output.dataType === 'bool' || isCompared(output, constants)),
+    ),
+  );
 }
 
 const open = async (engine, model) =>
@@ -194,6 +221,7 @@ async function slopeAlong(lossOf, feeds, directions) {
 
 async function checkModel(engine, model, title) {
   await pare.constantsToInitializers.run(model, {}, {});
+  await pare.inferShapes(engine, model);
   const weights = await weightsToInputs(model);
   const params = [...weights.values()].reduce((sum, { data }) => sum + data.length, 0);
   if (params > Number(options['max-params'])) return { skip: `${(params / 1e6).toFixed(1)} M` };
