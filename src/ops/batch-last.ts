@@ -13,7 +13,8 @@
 import type { Emitter } from '../graph/emitter.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
-import { fixedDims, product } from './fixed-dims.js';
+import { elementCount } from '../onnx/data-type.js';
+import { fixedDims } from './fixed-dims.js';
 import { windowOf } from './gradient/window.js';
 import { asPlane } from './product-form.js';
 
@@ -47,7 +48,7 @@ const conv: FormOf = (node) => {
     group === 1 &&
     isUnit &&
     [...begins, ...ends].every((pad) => pad === 0) &&
-    product(kernel) === 1;
+    elementCount(kernel) === 1;
   const isDepthwise = channels > 1 && group === channels && outputs === channels && perGroup === 1;
   if (!isPoint && !isDepthwise && !(group === 1 && channels <= fewChannels)) return undefined;
   if (rank < 1 || rank > 2) return undefined;
@@ -66,7 +67,7 @@ const conv: FormOf = (node) => {
         );
       if (isPoint) {
         const ones = kernel.slice(1);
-        return run([1, channels, ...ones, product(seen) * batch], w, { kernel_shape: kernel });
+        return run([1, channels, ...ones, elementCount(seen) * batch], w, { kernel_shape: kernel });
       }
       if (strides.at(-1) === 1) {
         const wide = (numbers: readonly number[]) => numbers.with(-1, numbers.at(-1)! * batch);
@@ -103,7 +104,7 @@ const binary: FormOf = (node) => {
   const others = [0, 1].filter((at) => !maps.includes(at));
   const areNumbers = others.every((at) => {
     const dims = fixedDims(inputs[at]!);
-    return dims && product(dims) === 1;
+    return dims && elementCount(dims) === 1;
   });
   if (maps.length === 0 || !areNumbers) return undefined;
   return {

@@ -7,6 +7,7 @@
 import type { Attributes, Emitter } from '../graph/emitter.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
+import { elementCount } from '../onnx/data-type.js';
 import { fixedDims } from './fixed-dims.js';
 import { windowOf } from './gradient/window.js';
 
@@ -82,7 +83,7 @@ export function blockedFormOf(node: Node, block: number): BlockedForm | undefine
 function byOutputs(): BlockedForm['weight'] {
   return (e, weight) => {
     const dims = weight.dims as number[];
-    const count = dims.slice(1).reduce((product, dim) => product * dim, 1);
+    const count = elementCount(dims.slice(1));
     const flat = e.reshape(weight, [1, dims[0]!, count, 1]);
     return e.reshape(e.op(blockedOps.enter, [flat]), dims);
   };

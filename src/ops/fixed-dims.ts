@@ -5,7 +5,3 @@ import type { Value } from '../graph/value.js';
 export function fixedDims({ dims }: Value): number[] | undefined {
   return dims?.every((dim) => typeof dim === 'number') ? (dims as number[]) : undefined;
 }
-
-export function product(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total * number, 1);
-}

@@ -5,7 +5,8 @@
 import type { Emitter } from '../graph/emitter.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
-import { fixedDims, product } from './fixed-dims.js';
+import { elementCount } from '../onnx/data-type.js';
+import { fixedDims } from './fixed-dims.js';
 import type { Expansion } from './gradient/rule.js';
 import { placesOf, windowOf } from './gradient/window.js';
 
@@ -42,10 +43,10 @@ export function asPlane(
   if (!from || !weight || !to || y.dataType !== 'float') return undefined;
   const [samples, channels, ...seen] = from as [number, number, ...number[]];
   const given = to.slice(2);
-  const [inputs, outputs] = [product(seen), product(given)];
+  const [inputs, outputs] = [elementCount(seen), elementCount(given)];
   const isDepthwise =
     channels > 1 && node.int('group', 1) === channels && weight[0] === channels && weight[1] === 1;
-  const taps = product(weight.slice(2));
+  const taps = elementCount(weight.slice(2));
   if (!isDepthwise || taps === 1 || samples < leastBatch) return undefined;
   if (inputs * outputs > largestPlane[batch]) return undefined;
   const isLast = batch === 'last';

@@ -9,8 +9,9 @@ import type { Graph } from '../graph/graph.js';
 import type { Model } from '../graph/model.js';
 import type { Node } from '../graph/node.js';
 import type { Value } from '../graph/value.js';
+import { elementCount } from '../onnx/data-type.js';
 import { type BatchLastForm, batchLastFormOf } from '../ops/batch-last.js';
-import { fixedDims, product } from '../ops/fixed-dims.js';
+import { fixedDims } from '../ops/fixed-dims.js';
 import { expandNode } from './prepare.js';
 
 /**
@@ -37,7 +38,7 @@ export function useBatchLast({ graph }: Model, keep: ReadonlySet<string>): void 
   }
 }
 
-const sizes = (total: number, value: Value) => total + product(fixedDims(value) ?? []);
+const sizes = (total: number, value: Value) => total + elementCount(fixedDims(value) ?? []);
 
 function mapsOf(node: Node, { maps }: BatchLastForm): Value[] {
   return maps.map((at) => node.input(at));

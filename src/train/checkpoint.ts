@@ -69,10 +69,12 @@ export interface CheckpointStore {
 }
 
 const metaName = 'meta';
+/** 2: the state of small weights and of kernels of 1x1 has one dim. */
+const schemaVersion = 2;
 
 export function encodeCheckpoint({ state, best, ...rest }: Checkpoint): Uint8Array {
   const meta = {
-    schema: 1,
+    schema: schemaVersion,
     ...rest,
     best: best && { epoch: best.epoch, score: best.score },
     // Names of tensors are free text and need not be names of files.
@@ -97,7 +99,9 @@ export async function decodeCheckpoint(bytes: Uint8Array, file: string): Promise
     const arrays = await readNpz(bytesSource(bytes, file));
     const text = new TextDecoder().decode(arrays[metaName]?.data as Uint8Array);
     const { schema, state, weights, best, ...rest } = JSON.parse(text);
-    if (schema !== 1) throw new Error(`it has schema ${schema}, this version reads 1`);
+    if (schema !== schemaVersion) {
+      throw new Error(`it has schema ${schema}, this version reads ${schemaVersion}`);
+    }
     const named = (names: readonly string[], prefix: string) =>
       Object.fromEntries(names.map((name, at) => [name, arrays[`${prefix}${at}`]!]));
     return {

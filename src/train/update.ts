@@ -8,6 +8,7 @@
 import type { HostTensor } from '../engine/engine.js';
 import type { Emitter } from '../graph/emitter.js';
 import type { Value } from '../graph/value.js';
+import { elementCount } from '../onnx/data-type.js';
 import type { Optimizer, UpdateRequest } from './optimizers/optimizer.js';
 
 export interface Update {
@@ -35,7 +36,7 @@ const largestMember = 16_384;
 
 /** The dims of the slots of a weight: its own, or one where it is updated as a vector. */
 export function slotDims(dims: readonly number[]): readonly number[] {
-  const size = dims.reduce((total, dim) => total * dim, 1);
+  const size = elementCount(dims);
   return size > largestMember && dims.at(-1) !== 1 ? dims : [size];
 }
 
@@ -116,7 +117,7 @@ function spreadRate({ dims, rate }: Update): Float32Array {
   const { dims: own, data } = rate!;
   const factors = data as Float32Array;
   const lead = dims.length - own.length;
-  return Float32Array.from({ length: dims.reduce((total, dim) => total * dim, 1) }, (_, place) => {
+  return Float32Array.from({ length: elementCount(dims) }, (_, place) => {
     let [from, rest, step] = [0, place, 1];
     for (let axis = dims.length - 1; axis >= lead; axis--) {
       const dim = own[axis - lead]!;
@@ -129,5 +130,5 @@ function spreadRate({ dims, rate }: Update): Float32Array {
 }
 
 function sizeOf({ dims }: Update): number {
-  return dims.reduce((total, dim) => total * dim, 1);
+  return elementCount(dims);
 }

@@ -8,6 +8,7 @@
  * 24x24 to 48x48 1.74 / 1.10, 32 of 12x12 0.84 / 0.36, 64 of 6x6 0.72 / 0.18.
  */
 import type { Value } from '../../graph/value.js';
+import { elementCount } from '../../onnx/data-type.js';
 import type { GradientEmitter } from './rule.js';
 import { tapsOf, type Window } from './window.js';
 
@@ -63,7 +64,7 @@ export function byPhases(parts: PhaseParts): ((g: GradientEmitter) => Value) | u
   const axes = kernel.map((_, axis) => phasesOf(window, axis, from[axis]!, to[axis]!));
   if (!axes.every((axis) => axis !== undefined)) return undefined;
   const sizes = axes.map(({ taps }) => taps[0]!.length);
-  const taps = kernel.reduce((product, size) => product * size, 1);
+  const taps = elementCount(kernel);
   const phases = tapsOf(strides);
   // Places in the kernel by phase and position; the one behind its end holds a zero.
   const places = phases.flatMap((phase) =>

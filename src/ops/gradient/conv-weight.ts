@@ -15,6 +15,7 @@
  * `chooseRecipe` are measured by bench/conv-gradient.mjs.
  */
 import type { Value } from '../../graph/value.js';
+import { elementCount } from '../../onnx/data-type.js';
 import { byPlane, byRows } from './depthwise-weight.js';
 import type { GradientEmitter } from './rule.js';
 import { spatialAxes, tapsOf, type Window } from './window.js';
@@ -54,7 +55,8 @@ export function possibleRecipes(parts: ConvWeightParts): ConvWeightRecipe[] {
     const general: ConvWeightRecipe[] = isStrided ? ['swapped', 'taps'] : ['taps', 'swapped'];
     if (!from || !to) return general;
     const dense: ConvWeightRecipe[] = window.rank === 2 ? ['rows', 'plane'] : ['plane'];
-    if (product(from) * product(to) <= largestPlane) return [...dense.reverse(), ...general];
+    if (elementCount(from) * elementCount(to) <= largestPlane)
+      return [...dense.reverse(), ...general];
     const isWide = window.rank !== 2 || (!isStrided && from[1]! > widestRow);
     return isWide ? general : ['rows', ...general];
   }
@@ -85,10 +87,6 @@ const widestRow = 64;
 function fixedPlane(value: Value, window: Window): number[] | undefined {
   const dims = spatialAxes(window).map((axis) => value.dims?.[axis]);
   return dims.every((dim) => typeof dim === 'number') ? (dims as number[]) : undefined;
-}
-
-function product(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total * number, 1);
 }
 
 /** Writes the gradient, [M, C / group, ...kernel]. */

@@ -5,14 +5,13 @@
  * (WebAssembly) refuses the model, and then nothing is blocked.
  */
 import type { Engine, HostTensor } from '../../engine/engine.js';
-import { hostTensor } from '../../engine/host-tensor.js';
+import { randomFeeds } from '../../engine/host-tensor.js';
 import { modelSource } from '../../engine/model-source.js';
 import { PareError } from '../../errors.js';
 import { Emitter } from '../../graph/emitter.js';
 import { Model } from '../../graph/model.js';
 import { tensorType } from '../../graph/value-type.js';
 import { Tensor } from '../../onnx/tensor.js';
-import { createRandom } from '../../random.js';
 import { useBlocks } from './use-blocks.js';
 
 /** Most first: a larger block that works is the one of the machine. */
@@ -23,6 +22,8 @@ const known = new WeakMap<Engine, Promise<number | undefined>>();
 export function findBlock(engine: Engine): Promise<number | undefined> {
   const found = known.get(engine) ?? tryAll(engine);
   known.set(engine, found);
+  // What was interrupted is asked again.
+  found.catch(() => known.delete(engine));
   return found;
 }
 
@@ -36,7 +37,7 @@ async function tryAll(engine: Engine): Promise<number | undefined> {
     try {
       if (isClose(await outputsOf(engine, blocked, feeds), expected)) return size;
     } catch (error) {
-      if (!(error instanceof PareError) || error.code === 'aborted') throw error;
+      if (!(error instanceof PareError) || error.code !== 'engine') throw error;
       return undefined;
     }
   }
@@ -69,13 +70,7 @@ function probe(block: number): Model {
 }
 
 function randomTensor(dims: number[], seed: number): HostTensor {
-  const random = createRandom(seed);
-  const count = dims.reduce((product, dim) => product * dim, 1);
-  return hostTensor(
-    'float',
-    dims,
-    Float32Array.from({ length: count }, () => random.next() - 0.5),
-  );
+  return randomFeeds([{ name: 'x', dataType: 'float', dims }], { seed }).x!;
 }
 
 async function outputsOf(engine: Engine, model: Model, feeds: Record<string, HostTensor>) {
