@@ -154,6 +154,10 @@ describe('structured', () => {
       code: 'budget',
       message: expect.stringMatching(/95.* fewer MACs cannot be reached; at most/),
     });
+    await refused({ macs: 0.3, align: 1, exclude: ['*'] }).toMatchObject({
+      code: 'budget',
+      hint: expect.stringMatching(/what holds the others: .*is excluded by the caller/),
+    });
     await refused({ macs: 0.3, criterion: 'wanda' }).toMatchObject({ code: 'usage' });
     await refused({ macs: 0.3, criterion: 'taylor' }).toMatchObject({
       message: expect.stringContaining('gradient'),

@@ -63,6 +63,7 @@ export const structured = definePass({
       largestShare,
       units: earlier?.units,
       original,
+      held: [...coupling.frozen.map(({ reason }) => reason), ...left.values()],
     });
     const isCut = cut.size > 0;
     await applyCut(model, coupling, cut);

@@ -24,6 +24,8 @@ export interface Selection {
 export interface SelectOptions extends MoveOptions {
   /** What shares are of, where an earlier cut is continued. Default what the model has. */
   readonly original?: Pick<Cost, 'macs' | 'parameters'> | undefined;
+  /** Why each width that is not among the families keeps its size. */
+  readonly held?: readonly string[] | undefined;
 }
 
 /**
@@ -81,7 +83,7 @@ function unreachable(
   target: PruneTarget,
   costs: CostModel,
   base: Cost,
-  options: MoveOptions,
+  options: SelectOptions,
 ): PareError {
   const reach = (limits: MoveOptions) => {
     const moves = planMoves(scored, limits);
@@ -117,9 +119,18 @@ function unreachable(
       hint:
         limits.length > 0
           ? limits.join('; ')
-          : 'every width that may shrink is at its least; the others are frozen, excluded or coupled to a normalization: the report lists them',
+          : `every width that may shrink is at its least; ${heldText(options.held ?? [])}`,
     },
   );
+}
+
+/** The reasons of most widths first. */
+function heldText(reasons: readonly string[]): string {
+  if (reasons.length === 0) return 'there are no others';
+  const counts = new Map<string, number>();
+  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  const rows = [...counts].sort(([, a], [, b]) => b - a).slice(0, 5);
+  return `what holds the others: ${rows.map(([reason, n]) => `${reason} (${n})`).join('; ')}`;
 }
 
 function isBetter(target: PruneTarget, a: Cost, b: Cost): boolean {
