@@ -35,13 +35,18 @@ export function readCut(model: Model): CutRecord {
       },
     );
   }
+  const refuse = (what: string, cause?: unknown) =>
+    new PareError('invalid-model', `structured: the metadata "${cutKey}" are ${what}`, {
+      hint: 'leave out continued: shares are then of the model as it is',
+      cause,
+    });
   let given: unknown;
   try {
     given = JSON.parse(text);
   } catch (cause) {
-    throw new PareError('invalid-model', `${cutKey}: the metadata is no JSON`, { cause });
+    throw refuse('no JSON', cause);
   }
   const parsed = z.safeParse(record, given);
   if (parsed.success) return parsed.data;
-  throw new PareError('invalid-model', `${cutKey}: the metadata is no record of a cut`);
+  throw refuse('no record of a cut');
 }
