@@ -21,14 +21,14 @@ export interface EpochRow {
   readonly seconds: number;
 }
 
-/** The first epoch made it worse, or the loss was no number: it began again at a lower rate. */
+/** The warm-up made it worse, or the loss was no number: it began again at a lower rate. */
 export interface Restart {
   /** Highest rates, before and after. */
   readonly from: number;
   readonly to: number;
-  /** Of the first step; null where that was no number. */
+  /** Of the first steps, ten at most; null where there was none before it was no number. */
   readonly startLoss: number | null;
-  /** Mean of the first epoch; null where the loss was no number. */
+  /** Mean of the epoch in which the warm-up ended; null where the loss was no number. */
   readonly loss: number | null;
 }
 
@@ -39,8 +39,8 @@ export interface Checkpoint {
   readonly step: number;
   /** Sum of the losses of the epoch that is under way, and its seconds so far. */
   readonly lossSum: number;
-  /** Loss of the first step, and what was given up before it. */
-  readonly startLoss: number | null;
+  /** Losses of the first steps, and what was given up before them. */
+  readonly opening: readonly number[];
   readonly restarts: readonly Restart[];
   readonly seconds: number;
   readonly history: readonly EpochRow[];
@@ -69,8 +69,8 @@ export interface CheckpointStore {
 }
 
 const metaName = 'meta';
-/** 2: the state of small weights and of kernels of 1x1 has one dim. */
-const schemaVersion = 2;
+/** 2: the state of small weights and of kernels of 1x1 has one dim. 3: losses of the first steps. */
+const schemaVersion = 3;
 
 export function encodeCheckpoint({ state, best, ...rest }: Checkpoint): Uint8Array {
   const meta = {

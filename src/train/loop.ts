@@ -95,8 +95,10 @@ export async function runLoop(request: LoopRequest): Promise<LoopResult> {
 /** How often training begins again at a lower rate, and how much lower. */
 const restartLimit = 3;
 const restartFactor = 1 / 4;
-/** How much higher the loss of the first epoch is than that of the first step, to be worse. */
+/** How much higher the loss behind the warm-up is than at the start, to be worse. */
 const worseLoss = 1.5;
+/** Batches differ, and one alone tells little of where training starts; more would have learned. */
+const mostOpening = 10;
 
 /** One call of the runtime takes about this long: it can be neither seen into nor stopped. */
 const callMs = 500;
@@ -107,7 +109,8 @@ class Loop {
   readonly #runner: StepRunner;
   #stepMs = Number.POSITIVE_INFINITY;
   #lossSum = 0;
-  #startLoss: number | null = null;
+  /** Losses of the first steps, at the lower half of the rates of the warm-up. */
+  #opening: number[] = [];
   #restarts: Restart[] = [];
   #secondsBefore = 0;
   #history: EpochRow[] = [];
@@ -138,7 +141,7 @@ class Loop {
       for (; epoch < epochs; epoch++) {
         const row = await this.#epoch(epoch, steps, (detail) => task.update(this.#step, detail));
         const score = validate && row ? await validate(this.#weights()) : null;
-        if (!row || (epoch === 0 && this.#isWorse(row.loss, score))) {
+        if (!row || (epoch === this.#judged && this.#isWorse(row.loss, score))) {
           if (this.#fallBack(row?.loss ?? null)) {
             epoch = -1;
             continue;
@@ -250,8 +253,8 @@ class Loop {
     if (isFirst) await this.#explain(group[0]!);
     for (const loss of losses) {
       if (!Number.isFinite(loss)) return false;
-      this.#startLoss ??= loss;
       this.#lossSum += loss;
+      if (this.#opening.length < this.#openingSteps) this.#opening.push(loss);
     }
     return true;
   }
@@ -282,6 +285,26 @@ class Loop {
     return this.#restarts.at(-1)?.to ?? this.#request.schedule.learningRate;
   }
 
+  get #warmupSteps(): number {
+    const { epochs, samples, schedule } = this.#request;
+    return schedule.warmup * epochs * samples.stepsPerEpoch;
+  }
+
+  get #openingSteps(): number {
+    return Math.max(1, Math.min(mostOpening, Math.floor(this.#warmupSteps / 2)));
+  }
+
+  /** The first epoch that ends with the highest rate behind it, from 0. */
+  get #judged(): number {
+    return Math.max(0, Math.ceil(this.#warmupSteps / this.#request.samples.stepsPerEpoch) - 1);
+  }
+
+  /** Mean over the first steps; null where there was none. */
+  get #startLoss(): number | null {
+    const { length } = this.#opening;
+    return length > 0 ? this.#opening.reduce((sum, loss) => sum + loss, 0) / length : null;
+  }
+
   #isWorse(loss: number, score: number | null): boolean {
     // Weights that leave raise the loss too.
     if (this.#request.pruning) return false;
@@ -298,7 +321,7 @@ class Loop {
     this.#lossSum = 0;
     this.#secondsBefore = 0;
     this.#history = [];
-    this.#startLoss = null;
+    this.#opening = [];
     // The student itself is what everything is compared with.
     if (this.#startScore !== null) this.#best = undefined;
     if (this.#startScore !== null) this.#keepIfBetter(0, this.#startScore);
@@ -337,7 +360,7 @@ class Loop {
         key: checkpoint.key,
         step: this.#step,
         lossSum: this.#lossSum,
-        startLoss: this.#startLoss,
+        opening: this.#opening,
         restarts: this.#restarts,
         seconds,
         history: this.#history,
@@ -363,7 +386,7 @@ class Loop {
     }
     this.#runner.steps = found.step;
     this.#lossSum = found.lossSum;
-    this.#startLoss = found.startLoss;
+    this.#opening = [...found.opening];
     this.#restarts = [...found.restarts];
     this.#secondsBefore = found.seconds;
     this.#history = [...found.history];

@@ -203,7 +203,7 @@ function restartText({ from, to, startLoss, loss }: Restart): string {
   const what =
     loss === null || startLoss === null
       ? 'the loss was no number any more'
-      : `the first epoch made it worse (loss ${loss.toPrecision(4)}, ${startLoss.toPrecision(4)} in the first step)`;
+      : `training made it worse (loss ${loss.toPrecision(4)}, ${startLoss.toPrecision(4)} in the first steps)`;
   return `${what} at a rate of ${from.toPrecision(3)}: it begins again at ${to.toPrecision(3)}`;
 }
 
