@@ -11,10 +11,12 @@
  * evaluated by models that trained on the others, and all folds are counted together.
  *
  * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
- *        [--train N] [--seen N] [--threads N] [--options JSON] [--out FILE] [--keep FOLDER]
+ *        [--baseline-epochs N] [--train N] [--seen N] [--threads N] [--options JSON] [--prune JSON]
+ *        [--out FILE] [--keep FOLDER]
  * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --seen is what pruning looks at,
- * --options are further options of the student's training, --out appends rows to a file, --keep
- * reuses baselines between calls.
+ * --options are further options of the student's training and --prune of the cut. A student is
+ * faster than its original: --baseline-epochs gives both as much time. --out appends rows to a
+ * file, --keep reuses baselines between calls.
  */
 import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,10 +29,12 @@ const { positionals, values: flags } = parseArgs({
     rows: { type: 'string' },
     learn: { type: 'string', default: 'labels,teacher' },
     epochs: { type: 'string' },
+    'baseline-epochs': { type: 'string' },
     train: { type: 'string' },
     seen: { type: 'string', default: '1000' },
     threads: { type: 'string', default: '1' },
     options: { type: 'string', default: '{}' },
+    prune: { type: 'string', default: '{}' },
     out: { type: 'string' },
     keep: { type: 'string' },
   },
@@ -109,7 +113,8 @@ async function measure(name, learn) {
         samples: repeatableFeeds(fold.dataset, opened.ports, seen),
         labels: learn === 'labels' ? labelsOf(fold.dataset, seen) : undefined,
       };
-      const { model: cut } = await pare.prune(simple, method, options, context);
+      const pruning = { ...options, ...JSON.parse(flags.prune) };
+      const { model: cut } = await pare.prune(simple, method, pruning, context);
       const trained = await tune(opened, fold, {
         student: gradual ? simple : cut,
         teacher: original,
@@ -146,7 +151,9 @@ async function baselineOf(key, opened, fold) {
   }
   if (!baselines.has(key)) {
     const start = performance.now();
-    const model = await tune(opened, fold, { student: opened.model });
+    const epochs = flags['baseline-epochs'];
+    const options = epochs ? { epochs: Number(epochs) } : {};
+    const model = await tune(opened, fold, { student: opened.model, options });
     const minutes = ((performance.now() - start) / 60000).toFixed(1);
     const [before, after] = await rightOf([opened.model, model], fold);
     const percent = (right) => ((100 * right) / fold.evaluate.length).toFixed(2);
