@@ -214,6 +214,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
             new Map(pruned.map((name) => [name, step.state.get(name)!])),
             { ...options, sparsity },
             options.epochs * samples.stepsPerEpoch,
+            step.meanSquares,
           );
     const memory = await memoryOf(step, samples, ports, engine, signal);
     checkMemory(memory, request.memoryLimitBytes ?? Number.POSITIVE_INFINITY, options.batchSize);

@@ -4,6 +4,11 @@ import * as z from 'zod/mini';
 export const gradualOptions = z.object({
   /** Share of the weights that are zero in the end, reached exactly. Default: none leave. */
   sparsity: z.optional(z.number().check(z.gt(0), z.lt(1))),
+  /**
+   * What is small: the weight itself, or what the loss gains without it, w^2 E[g^2] / 2, from the
+   * gradients that Adam keeps. Default `hessian` with adam and adamw, `magnitude` with sgd.
+   */
+  sparsityCriterion: z.optional(z.enum(['magnitude', 'hessian'])),
   /** What is compared: all layers, or each within itself. */
   sparsityScope: z._default(z.enum(['global', 'layer']), 'global'),
   /** Share of all steps after which the last ones leave; the others train what stays. */

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { HostTensor } from '../engine/engine.js';
 import { hostTensor } from '../engine/host-tensor.js';
 import { cubicSparsity, GradualPruning } from './gradual.js';
 import { gradualOptions } from './gradual-options.js';
@@ -72,6 +73,48 @@ describe('entries that leave', () => {
     const { weights, pruning } = pruningOf(all, { sparsity: 0.5, sparsityScope: 'layer' }, 10);
     const after = pruning.leave(pruning.lastStep, Object.fromEntries(weights));
     expect(Array.from(after.values(), ({ data }) => zeros(data as Float32Array))).toEqual([5, 2]);
+  });
+
+  test('are those that matter least where gradients are known, however layers are scaled', () => {
+    const squares = fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 40, maxLength: 40 });
+    fc.assert(
+      fc.property(layer, layer, squares, fc.integer({ min: 1, max: 6 }), (a, b, all, shift) => {
+        // What is 2^shift times as large gets gradients that much smaller.
+        const factor = 2 ** shift;
+        const leftOf = (scale: number) => {
+          const own = { sparsity: 0.5, sparsityCriterion: 'hessian' as const };
+          const options = gradualOptions.parse(own);
+          const scaled = a.map((w) => w * scale);
+          const weights = new Map([scaled, b].map((numbers, at) => [`w${at}`, tensor(numbers)]));
+          const state: Record<string, HostTensor> = {
+            ...Object.fromEntries(weights),
+            s0: tensor(all.slice(0, a.length).map((square) => square / scale ** 2)),
+            s1: tensor(all.slice(0, b.length)),
+          };
+          const names = new Map([
+            ['w0', 's0'],
+            ['w1', 's1'],
+          ]);
+          if (zeros([...scaled, ...b]) > 0.5 * (a.length + b.length)) return undefined;
+          const pruning = new GradualPruning(weights, options as never, 10, names);
+          const after = [...pruning.leave(pruning.lastStep, state).values()];
+          const scores = [scaled, b].flatMap((numbers, layerAt) =>
+            numbers.map((w, at) => w * w * Number(state[`s${layerAt}`]!.data[at])),
+          );
+          const kept = after.flatMap(({ data }) => Array.from(data as Float32Array));
+          const least = Math.min(...scores.filter((_, at) => kept[at] !== 0));
+          for (const [at, score] of scores.entries()) {
+            if (kept[at] === 0) expect(score).toBeLessThanOrEqual(least);
+          }
+          return kept.map((w) => w === 0);
+        };
+        expect(leftOf(factor)).toEqual(leftOf(1));
+      }),
+      { numRuns: 60 },
+    );
+    const options = gradualOptions.parse({ sparsity: 0.5, sparsityCriterion: 'hessian' });
+    const weights = new Map([['w', tensor([1, 2])]]);
+    expect(() => new GradualPruning(weights, options as never, 10)).toThrow(/mean squares/);
   });
 
   test('cannot be fewer than have left already', () => {

@@ -5,7 +5,9 @@
  * zero is the step's business (see `sparse` there), and nothing here is kept from step to step, so
  * a resumed run goes on alike.
  *
- * Single entries by magnitude, over all layers or within each. N:M and blocks have no half-way
+ * Single entries by magnitude, or by the second-order change of the loss (LeCun et al. 1990,
+ * "Optimal Brain Damage", eq. 5, with squared gradients for the Hessian), which does not depend on
+ * how layers are scaled; over all layers or within each. N:M and blocks have no half-way
  * form that means anything: prune to them first, and train behind it.
  */
 import type { HostTensor } from '../engine/engine.js';
@@ -56,18 +58,33 @@ export class GradualPruning {
   readonly #weights: readonly string[];
   readonly #options: GradualOptions & { readonly sparsity: number };
   readonly #start: number;
+  readonly #criterion: 'magnitude' | 'hessian';
+  readonly #meanSquares: ReadonlyMap<string, string>;
 
   /**
    * @param weights as training finds them, by name; what is zero already counts and stays
    * @param steps of the whole run
+   * @param meanSquares by weight: where the state has the mean squares of its gradients, up to a
+   *   factor for all; for the criterion `hessian`
+   * @throws PareError `usage` for more zeros than asked, or a criterion without what it needs
    */
   constructor(
     weights: ReadonlyMap<string, HostTensor>,
     options: GradualOptions & { readonly sparsity: number },
     steps: number,
+    meanSquares: ReadonlyMap<string, string> = new Map(),
   ) {
     this.#weights = [...weights.keys()];
     this.#options = options;
+    this.#meanSquares = meanSquares;
+    this.#criterion = options.sparsityCriterion ?? (meanSquares.size > 0 ? 'hessian' : 'magnitude');
+    if (this.#criterion === 'hessian' && meanSquares.size === 0) {
+      throw new PareError(
+        'usage',
+        'finetune: the sparsity criterion "hessian" looks at mean squares of gradients, and the optimizer keeps none',
+        { hint: 'train with --optimizer adam or adamw, or leave out --sparsity-criterion' },
+      );
+    }
     this.lastStep = Math.min(steps - 1, Math.max(1, Math.round(options.sparsityUntil * steps)));
     const every = Math.max(1, Math.floor(this.lastStep / leavings));
     const due: number[] = [];
@@ -96,17 +113,31 @@ export class GradualPruning {
   /**
    * The weights before this step with the entries at zero that have to leave by then. Zero entries
    * stay zero, whatever their score.
+   *
+   * @param state of the step, the weights among it
    */
-  leave(step: number, weights: Readonly<Record<string, HostTensor>>): Map<string, HostTensor> {
+  leave(step: number, state: Readonly<Record<string, HostTensor>>): Map<string, HostTensor> {
     const { sparsity, sparsityScope: scope } = this.#options;
     const share = cubicSparsity(this.#start, sparsity, step / this.lastStep);
-    const matrices = this.#weights.map((name) => matrixOf(weights[name]!));
-    const scores = matrices.map(({ values }) => markGone(values.map(Math.abs), values));
+    const matrices = this.#weights.map((name) => matrixOf(state[name]!));
+    const scores = matrices.map(({ values }, at) =>
+      markGone(this.#scoresOf(this.#weights[at]!, values, state), values),
+    );
     const pattern = { kind: 'unstructured' } as const;
     const masks = chooseMasks(matrices, scores, pattern, { sparsity: share, scope });
     return new Map(
-      this.#weights.map((name, at) => [name, withZeros(weights[name]!, masks[at]!)] as const),
+      this.#weights.map((name, at) => [name, withZeros(state[name]!, masks[at]!)] as const),
     );
+  }
+
+  #scoresOf(
+    name: string,
+    values: Float64Array,
+    state: Readonly<Record<string, HostTensor>>,
+  ): Float64Array {
+    if (this.#criterion === 'magnitude') return values.map(Math.abs);
+    const squares = state[this.#meanSquares.get(name)!]!.data as Float32Array;
+    return values.map((w, at) => w * w * squares[at]!);
   }
 }
 

@@ -79,6 +79,8 @@ export interface TrainingStep {
   readonly inner: Model;
   /** By weight: the inputs of `state` with an entry for each of its entries, itself among them. */
   readonly own: ReadonlyMap<string, readonly string[]>;
+  /** By weight: the input of `state` with the mean squares of its gradients, up to a factor for all. */
+  readonly meanSquares: ReadonlyMap<string, string>;
   /** Parameters that do not change, with the reason. */
   readonly frozen: readonly { readonly name: string; readonly reason: string }[];
 }
@@ -197,6 +199,7 @@ function update(
   const next = new Map<string, string>();
   const results = new Map<string, string>();
   const ownInputs = new Map<string, string[]>();
+  const meanSquares = new Map<string, string>();
   const e = new Emitter(graph, { scope: 'step' });
   const learningRate = graph.addInput(graph.freshName('learning_rate'), tensorType('float', []));
   const step = graph.addInput(graph.freshName('step'), tensorType('float', []));
@@ -241,6 +244,7 @@ function update(
     carry(weight, after.weight, content);
     for (const [slot, input] of Object.entries(own)) {
       carry(input, after.slots[slot]!, zeros(slotDims(content.dims)));
+      if (slot === optimizer.meanSquare) meanSquares.set(name, input.name);
     }
     results.set(name, name);
     ownInputs.set(name, [name, ...Object.values(own).map((input) => input.name)]);
@@ -266,6 +270,7 @@ function update(
     loss: loss.name,
     results,
     own: ownInputs,
+    meanSquares,
   };
 }
 

@@ -56,6 +56,7 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
     unit: 'share',
   },
   sparsity: { description: 'share of weights that leave while it trains', unit: 'share' },
+  sparsityCriterion: { description: 'sparsity: what is small, the weight or what it matters' },
   sparsityScope: { description: 'sparsity: what is compared' },
   sparsityUntil: {
     description: 'sparsity: share of the steps after which the last ones leave',

@@ -13,6 +13,7 @@ import { type Optimizer, stepAlong, type UpdateRequest } from './optimizer.js';
 export const adam: Optimizer = Object.freeze({
   name: 'adam',
   slots: () => ['mean', 'square'],
+  meanSquare: 'square',
   update(request) {
     const { emitter: e, weight, gradient, weightDecay } = request;
     const g = weightDecay > 0 ? e.add(gradient, e.mul(weight, weightDecay)) : gradient;
@@ -23,6 +24,7 @@ export const adam: Optimizer = Object.freeze({
 export const adamw: Optimizer = Object.freeze({
   name: 'adamw',
   slots: () => ['mean', 'square'],
+  meanSquare: 'square',
   update(request) {
     const { emitter: e, weight, learningRate, weightDecay } = request;
     if (weightDecay === 0) return moments(request, weight);

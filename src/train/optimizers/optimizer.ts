@@ -46,6 +46,8 @@ export interface Optimizer {
   readonly name: string;
   /** One tensor of the weight's shape each, zeros at first. */
   slots(options: OptimizerOptions): readonly string[];
+  /** The slot that is a running mean of squared gradients, up to a factor for all weights. */
+  readonly meanSquare?: string;
   update(request: UpdateRequest): {
     readonly weight: Value;
     readonly state: Readonly<Record<string, Value>>;
