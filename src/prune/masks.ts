@@ -36,6 +36,9 @@ export async function maskOf(tensor: Tensor): Promise<Uint8Array> {
   return Uint8Array.from(await tensor.floats(), (value) => Number(value !== 0));
 }
 
+const hint =
+  'prune the model again, or remove the entry: zeros are then not known to be pruned, and training fills them';
+
 function recordedMasks(model: Model): ReadonlyMap<string, string> {
   const text = model.metadata.get(masksKey);
   if (text === undefined) return new Map();
@@ -46,7 +49,9 @@ function recordedMasks(model: Model): ReadonlyMap<string, string> {
       return new Map(entries as [string, string][]);
     }
   } catch (cause) {
-    throw new PareError('invalid-model', `${masksKey}: the metadata is no JSON`, { cause });
+    throw new PareError('invalid-model', `${masksKey}: the metadata is no JSON`, { cause, hint });
   }
-  throw new PareError('invalid-model', `${masksKey}: the metadata is no object of patterns`);
+  throw new PareError('invalid-model', `${masksKey}: the metadata is no object of patterns`, {
+    hint,
+  });
 }

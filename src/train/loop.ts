@@ -16,6 +16,7 @@ import {
 } from './checkpoint.js';
 import { isAllFinite } from './diverged.js';
 import { type GradualPruning, zeroLike } from './gradual.js';
+import { RateGuard } from './rate-guard.js';
 import { learningRateAt, type ScheduleOptions } from './schedule.js';
 import type { TrainingStep } from './step.js';
 import { type BatchFeeds, StepRunner } from './step-runner.js';
@@ -92,14 +93,6 @@ export async function runLoop(request: LoopRequest): Promise<LoopResult> {
   }
 }
 
-/** How often training begins again at a lower rate, and how much lower. */
-const restartLimit = 3;
-const restartFactor = 1 / 4;
-/** How much higher the loss behind the warm-up is than at the start, to be worse. */
-const worseLoss = 1.5;
-/** Batches differ, and one alone tells little of where training starts; more would have learned. */
-const mostOpening = 10;
-
 /** One call of the runtime takes about this long: it can be neither seen into nor stopped. */
 const callMs = 500;
 const mostAtOnce = 32;
@@ -109,9 +102,7 @@ class Loop {
   readonly #runner: StepRunner;
   #stepMs = Number.POSITIVE_INFINITY;
   #lossSum = 0;
-  /** Losses of the first steps, at the lower half of the rates of the warm-up. */
-  #opening: number[] = [];
-  #restarts: Restart[] = [];
+  readonly #guard: RateGuard;
   #secondsBefore = 0;
   #history: EpochRow[] = [];
   #startScore: number | null = null;
@@ -120,6 +111,8 @@ class Loop {
   constructor(request: LoopRequest, runner: StepRunner) {
     this.#request = request;
     this.#runner = runner;
+    const { epochs, samples, schedule } = request;
+    this.#guard = new RateGuard(schedule, epochs, samples.stepsPerEpoch);
   }
 
   get #step(): number {
@@ -141,7 +134,7 @@ class Loop {
       for (; epoch < epochs; epoch++) {
         const row = await this.#epoch(epoch, steps, (detail) => task.update(this.#step, detail));
         const score = validate && row ? await validate(this.#weights()) : null;
-        if (!row || (epoch === this.#judged && this.#isWorse(row.loss, score))) {
+        if (!row || this.#isWorse(epoch, row.loss, score)) {
           if (this.#fallBack(row?.loss ?? null)) {
             epoch = -1;
             continue;
@@ -168,7 +161,7 @@ class Loop {
       bestScore: this.#best?.score ?? null,
       startScore: this.#startScore,
       stoppedEarly,
-      restarts: this.#restarts,
+      restarts: this.#guard.restarts,
       resumedAt,
     };
   }
@@ -176,7 +169,7 @@ class Loop {
   /** Steps of an epoch from where it stands; undefined when the loss is no number any more. */
   async #epoch(epoch: number, steps: number, tell: (detail: string) => void) {
     const { samples, checkpoint, signal } = this.#request;
-    const schedule = { ...this.#request.schedule, learningRate: this.#highestRate };
+    const schedule = { ...this.#request.schedule, learningRate: this.#guard.rate };
     const first = this.#step - epoch * samples.stepsPerEpoch;
     const end = (epoch + 1) * samples.stepsPerEpoch;
     const start = performance.now();
@@ -254,7 +247,7 @@ class Loop {
     for (const loss of losses) {
       if (!Number.isFinite(loss)) return false;
       this.#lossSum += loss;
-      if (this.#opening.length < this.#openingSteps) this.#opening.push(loss);
+      this.#guard.see(loss);
     }
     return true;
   }
@@ -281,58 +274,32 @@ class Loop {
     this.#runner.state = state;
   }
 
-  get #highestRate(): number {
-    return this.#restarts.at(-1)?.to ?? this.#request.schedule.learningRate;
-  }
-
-  get #warmupSteps(): number {
-    const { epochs, samples, schedule } = this.#request;
-    return schedule.warmup * epochs * samples.stepsPerEpoch;
-  }
-
-  get #openingSteps(): number {
-    return Math.max(1, Math.min(mostOpening, Math.floor(this.#warmupSteps / 2)));
-  }
-
-  /** The first epoch that ends with the highest rate behind it, from 0. */
-  get #judged(): number {
-    return Math.max(0, Math.ceil(this.#warmupSteps / this.#request.samples.stepsPerEpoch) - 1);
-  }
-
-  /** Mean over the first steps; null where there was none. */
-  get #startLoss(): number | null {
-    const { length } = this.#opening;
-    return length > 0 ? this.#opening.reduce((sum, loss) => sum + loss, 0) / length : null;
-  }
-
-  #isWorse(loss: number, score: number | null): boolean {
+  #isWorse(epoch: number, loss: number, score: number | null): boolean {
     // Weights that leave raise the loss too.
     if (this.#request.pruning) return false;
     const isLower = score === null || score < this.#startScore!;
-    return isLower && loss > worseLoss * this.#startLoss!;
+    return isLower && this.#guard.isWorse(epoch, loss);
   }
 
   /** Back to the first step, at a lower rate; false when that was done often enough. */
   #fallBack(loss: number | null): boolean {
-    if (this.#restarts.length === restartLimit) return false;
-    const from = this.#highestRate;
-    this.#restarts.push({ from, to: from * restartFactor, startLoss: this.#startLoss, loss });
+    const restart = this.#guard.fallBack(loss);
+    if (!restart) return false;
     this.#runner.restart();
     this.#lossSum = 0;
     this.#secondsBefore = 0;
     this.#history = [];
-    this.#opening = [];
     // The student itself is what everything is compared with.
     if (this.#startScore !== null) this.#best = undefined;
     if (this.#startScore !== null) this.#keepIfBetter(0, this.#startScore);
-    this.#request.onRestart?.(this.#restarts.at(-1)!);
+    this.#request.onRestart?.(restart);
     return true;
   }
 
   #diverged(): PareError {
     const { learningRate } = this.#request.schedule;
     return new PareError('quality', `train: the loss is no number in step ${this.#step + 1}`, {
-      hint: `the weights left the range of float32, at rates from ${learningRate} down to ${this.#highestRate.toPrecision(3)}: lower --lr, clip gradients, or --freeze what is before a Sqrt or Log of zero, whose gradient has no bound`,
+      hint: `the weights left the range of float32, at rates from ${learningRate} down to ${this.#guard.rate.toPrecision(3)}: lower --lr, clip gradients, or --freeze what is before a Sqrt or Log of zero, whose gradient has no bound`,
     });
   }
 
@@ -360,8 +327,7 @@ class Loop {
         key: checkpoint.key,
         step: this.#step,
         lossSum: this.#lossSum,
-        opening: this.#opening,
-        restarts: this.#restarts,
+        ...this.#guard.state,
         seconds,
         history: this.#history,
         startScore: this.#startScore,
@@ -386,8 +352,7 @@ class Loop {
     }
     this.#runner.steps = found.step;
     this.#lossSum = found.lossSum;
-    this.#opening = [...found.opening];
-    this.#restarts = [...found.restarts];
+    this.#guard.state = found;
     this.#secondsBefore = found.seconds;
     this.#history = [...found.history];
     this.#startScore = found.startScore;
