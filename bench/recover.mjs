@@ -12,11 +12,12 @@
  *
  * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
  *        [--baseline-epochs N] [--train N] [--seen N] [--threads N] [--options JSON] [--prune JSON]
- *        [--out FILE] [--keep FOLDER]
+ *        [--first JSON] [--out FILE] [--keep FOLDER]
  * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --seen is what pruning looks at,
  * --options are further options of the student's training and --prune of the cut. A student is
- * faster than its original: --baseline-epochs gives both as much time. --out appends rows to a
- * file, --keep reuses baselines between calls.
+ * faster than its original: --baseline-epochs gives both as much time. --first, for
+ * labels: the original itself is cut, and its cut learns from it with these options before it learns
+ * from labels; zeros come then. --out appends rows to a file, --keep reuses models between calls.
  */
 import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,6 +35,7 @@ const { positionals, values: flags } = parseArgs({
     seen: { type: 'string', default: '1000' },
     threads: { type: 'string', default: '1' },
     options: { type: 'string', default: '{}' },
+    first: { type: 'string' },
     prune: { type: 'string', default: '{}' },
     out: { type: 'string' },
     keep: { type: 'string' },
@@ -82,8 +84,10 @@ if (!folder || unknown) {
   process.exit(2);
 }
 const engine = await pare.createNodeEngine({ threads: Number(flags.threads) });
-/** By model and fold: the model that was trained on labels, and how to close its file. */
+/** By model and fold: the model that was trained on labels. */
 const baselines = new Map();
+/** How to close the files of models that an earlier call has kept. */
+const opened = [];
 tell('| row | learns from | train | evaluate | baseline | cut | trained | difference | minutes |');
 tell(`|---|---|${'--:|'.repeat(7)}`);
 try {
@@ -91,37 +95,55 @@ try {
     for (const learn of flags.learn.split(',')) await measure(name, learn);
   }
 } finally {
-  for (const { close } of baselines.values()) await close?.();
+  for (const close of opened) await close();
   await engine.close();
 }
 
 async function measure(name, learn) {
   const { model: caseName, method, options, gradual } = rows[name];
-  const opened = await open(caseName);
-  const { model, close, folds } = opened;
+  const subject = await open(caseName);
+  const { model, close, folds } = subject;
   const total = { baseline: 0, cut: 0, trained: 0, n: 0, train: 0, seconds: 0 };
   try {
     for (const [at, part] of folds.entries()) {
-      const fold = learn === 'labels' ? choosing(part, opened.own.validate) : part;
+      const fold = learn === 'labels' ? choosing(part, subject.own.validate) : part;
       const key = `${caseName}-${at}`;
-      const original = learn === 'labels' ? await baselineOf(key, opened, fold) : model;
-      const start = performance.now();
-      const { model: simple } = await pare.simplify(original, { unshare: true }, { engine });
+      const original = learn === 'labels' ? await baselineOf(key, subject, fold) : model;
+      const begin = performance.now();
+      const isTwoFold = learn === 'labels' && flags.first !== undefined;
+      const source = isTwoFold ? model : original;
+      const { model: simple } = await pare.simplify(source, { unshare: true }, { engine });
       const seen = fold.train.subarray(0, Number(flags.seen));
       const context = {
         engine,
-        samples: repeatableFeeds(fold.dataset, opened.ports, seen),
+        samples: repeatableFeeds(fold.dataset, subject.ports, seen),
         labels: learn === 'labels' ? labelsOf(fold.dataset, seen) : undefined,
       };
       const pruning = { ...options, ...JSON.parse(flags.prune) };
       const { model: cut } = await pare.prune(simple, method, pruning, context);
-      const trained = await tune(opened, fold, {
-        student: gradual ? simple : cut,
+      const start = gradual ? simple : cut;
+      const first = isTwoFold
+        ? await keptAs(`${name}-${learn}-${at}-first`, () => {
+            const options = { ...students.teacher, ...gradual, ...JSON.parse(flags.first) };
+            const { train, dataset } = fold;
+            return tune(subject, { train, dataset }, { student: start, teacher: model, options });
+          })
+        : start;
+      const trained = await tune(subject, fold, {
+        student: first,
         teacher: original,
-        options: { ...students[learn], ...gradual, ...JSON.parse(flags.options) },
+        options: {
+          ...students[learn],
+          ...(isTwoFold ? {} : gradual),
+          ...JSON.parse(flags.options),
+        },
       });
-      total.seconds += (performance.now() - start) / 1000;
+      total.seconds += (performance.now() - begin) / 1000;
       const right = await rightOf([original, cut, trained], fold);
+      if (isTwoFold) {
+        const [of] = await rightOf([first], fold);
+        console.error(`  ${name}: ${((100 * of) / fold.evaluate.length).toFixed(2)} before labels`);
+      }
       for (const [i, stage] of ['baseline', 'cut', 'trained'].entries()) total[stage] += right[i];
       total.n += fold.evaluate.length;
       total.train = fold.train.length;
@@ -144,24 +166,30 @@ async function measure(name, learn) {
 }
 
 /** The original after as many epochs on labels, made once per model and fold. */
-async function baselineOf(key, opened, fold) {
-  const kept = flags.keep && join(flags.keep, `${key}.onnx`);
-  if (kept && !baselines.has(key) && existsSync(kept)) {
-    baselines.set(key, await pare.openModel(kept));
-  }
+async function baselineOf(key, subject, fold) {
   if (!baselines.has(key)) {
-    const start = performance.now();
     const epochs = flags['baseline-epochs'];
     const options = epochs ? { epochs: Number(epochs) } : {};
-    const model = await tune(opened, fold, { student: opened.model, options });
-    const minutes = ((performance.now() - start) / 60000).toFixed(1);
-    const [before, after] = await rightOf([opened.model, model], fold);
+    const model = await keptAs(key, () => tune(subject, fold, { student: subject.model, options }));
+    const [before, after] = await rightOf([subject.model, model], fold);
     const percent = (right) => ((100 * right) / fold.evaluate.length).toFixed(2);
-    console.error(`${key}: ${percent(before)} before, ${percent(after)} after ${minutes} minutes`);
-    if (kept) await pare.saveModel(model, kept);
-    baselines.set(key, { model });
+    console.error(`${key}: ${percent(before)} before, ${percent(after)} behind labels`);
+    baselines.set(key, model);
   }
-  return baselines.get(key).model;
+  return baselines.get(key);
+}
+
+/** What a call before this one has written, or what is made now. */
+async function keptAs(key, make) {
+  const file = flags.keep && join(flags.keep, `${key}.onnx`);
+  if (file && existsSync(file)) {
+    const { model, close } = await pare.openModel(file);
+    opened.push(close);
+    return model;
+  }
+  const model = await make();
+  if (file) await pare.saveModel(model, file);
+  return model;
 }
 
 /** The same part of the data; its first samples choose the best epoch instead of training. */

@@ -62,6 +62,20 @@ describe('losses are what their formulas say', () => {
     expect(loss).toBeCloseTo(expected, 5);
   });
 
+  test('shares of classes, one class alone among them', async () => {
+    const term = (options = {}) => ({ ...entropy(options), loss: 'soft-cross-entropy' });
+    const parts = [
+      [0.25, 0.75, 0],
+      [0, 0, 1],
+    ];
+    const label = hostTensor('float', [2, 3], Float32Array.from(parts.flat()));
+    const logs = rows.map((row) => softmax(row).map((p) => -Math.log(p)));
+    const expected = logs.map((row, at) => row.reduce((sum, l, i) => sum + l * parts[at]![i]!, 0));
+    expect(await lossOf([term()], { x, label })).toBeCloseTo(average(expected), 5);
+    const smooth = 0.9 * average(expected) + 0.1 * average(logs.map(average));
+    expect(await lossOf([term({ labelSmoothing: 0.1 })], { x, label })).toBeCloseTo(smooth, 5);
+  });
+
   test('an ignored class does not count, nor does a batch of nothing else', async () => {
     const loss = await lossOf([entropy({ ignoreIndex: 1 })], { x, label: labels });
     expect(loss).toBeCloseTo(own[1]!, 5);

@@ -6,7 +6,6 @@
 import type * as z from 'zod/mini';
 import type { Dataset } from '../data/dataset.js';
 import type { Engine, HostTensor, PortInfo } from '../engine/engine.js';
-import { hostTensor } from '../engine/host-tensor.js';
 import { modelSource } from '../engine/model-source.js';
 import { inferShapes } from '../engine/shapes.js';
 import { PareError } from '../errors.js';
@@ -28,6 +27,7 @@ import { explainDivergence } from './diverged.js';
 import { type FeaturePlan, featuresFor } from './feature-plan.js';
 import { finetuneOptions } from './finetune-options.js';
 import { GradualPruning, sparseWeights } from './gradual.js';
+import { labelTarget } from './label-target.js';
 import { type LoopResult, runLoop, type TrainingBatch, type Weights } from './loop.js';
 import { type LossPlan, planLosses } from './loss-plan.js';
 import { checkMemory, estimateMemory, type MemoryEstimate, severalStepsPay } from './memory.js';
@@ -363,16 +363,7 @@ async function targetsOf(
   teacher: Teacher | undefined,
 ): Promise<Record<string, HostTensor>> {
   const targets: Record<string, HostTensor> = { ...(await teacher?.targetsOf(batch)) };
-  if (plan.label) {
-    const unlabelled = batch.labels.indexOf(undefined);
-    if (unlabelled >= 0) {
-      throw new PareError('invalid-data', `train: sample "${batch.ids[unlabelled]}" has no label`, {
-        hint: 'leave it out, or learn from a teacher',
-      });
-    }
-    const labels = BigInt64Array.from(batch.labels, (label) => BigInt(label!));
-    targets[plan.label] = hostTensor('int64', [labels.length], labels);
-  }
+  if (plan.label) targets[plan.label.input] = labelTarget(batch, plan.label);
   return targets;
 }
 

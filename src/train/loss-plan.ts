@@ -9,13 +9,13 @@ import { dataTypes } from '../onnx/data-type.js';
 import { probabilityFormOf } from '../ops/probabilities.js';
 import type { LossTerm } from './append-loss.js';
 import type { FinetuneOptions } from './finetune-options.js';
+import type { LabelInput } from './label-target.js';
 
 export interface LossPlan {
   readonly terms: readonly LossTerm[];
   /** What the step compares with values of the teacher. */
   readonly teacher: readonly TeacherTarget[];
-  /** The input that takes the class numbers. */
-  readonly label: string | undefined;
+  readonly label: LabelInput | undefined;
 }
 
 /** An input of the step, and the value of the teacher that it takes: an output, or a hidden one. */
@@ -69,7 +69,7 @@ export function planLosses(
       hint: 'give --teacher ORIGINAL, or --loss cross-entropy with labelled data',
     });
   }
-  refuseMixedLabels(options, byLabel);
+  refuseSingleMixtures(options);
   const terms: LossTerm[] = [];
   const teacher: TeacherTarget[] = [];
   if (byLabel < 1) {
@@ -80,27 +80,18 @@ export function planLosses(
       teacher.push({ input: term.target, output: { index, isLogits } });
     }
   }
-  if (byLabel > 0) terms.push({ ...labelTerm(outputs[0]!.value, options), weight: byLabel });
-  return { terms, teacher, label: byLabel > 0 ? labelInput : undefined };
+  if (byLabel === 0) return { terms, teacher, label: undefined };
+  const { term, classes } = labelTerm(outputs[0]!.value, options);
+  terms.push({ ...term, weight: byLabel });
+  return { terms, teacher, label: { input: labelInput, classes } };
 }
 
-/** Between two samples there is no class number, and between the samples of one batch of one nothing. */
-function refuseMixedLabels({ mixup, batchSize }: FinetuneOptions, byLabel: number): void {
-  if (mixup === 0) return;
-  if (byLabel > 0) {
-    throw new PareError('usage', 'finetune: mixup mixes samples, and a mixture has no label', {
-      hint: 'learn from the teacher alone (no --label-share), or leave out --mixup',
-    });
-  }
-  if (batchSize === 1) {
-    throw new PareError(
-      'usage',
-      'finetune: mixup takes two samples of a batch, and a batch has 1',
-      {
-        hint: 'raise --batch-size, or leave out --mixup',
-      },
-    );
-  }
+/** Between the samples of a batch of one there is nothing. */
+function refuseSingleMixtures({ mixup, batchSize }: FinetuneOptions): void {
+  if (mixup === 0 || batchSize > 1) return;
+  throw new PareError('usage', 'finetune: mixup takes two samples of a batch, and a batch has 1', {
+    hint: 'raise --batch-size, or leave out --mixup',
+  });
 }
 
 /** The value of the teacher that an input of the step takes. */
@@ -142,7 +133,8 @@ function teacherTerm(
   return { loss, output: logits.name, target, options: { temperature, axis } };
 }
 
-function labelTerm(value: Value, { labelSmoothing }: FinetuneOptions): LossTerm {
+/** Class numbers; with mixtures the shares of all classes. */
+function labelTerm(value: Value, { labelSmoothing, mixup }: FinetuneOptions) {
   const { logits, axis } = logitsOf(value);
   const rank = logits.dims?.length;
   if (rank !== 2) {
@@ -152,12 +144,20 @@ function labelTerm(value: Value, { labelSmoothing }: FinetuneOptions): LossTerm 
       { tensor: value.name, hint: 'learn from a teacher: give --teacher ORIGINAL' },
     );
   }
-  return {
-    loss: 'cross-entropy',
+  const term: LossTerm = {
+    loss: mixup > 0 ? 'soft-cross-entropy' : 'cross-entropy',
     output: logits.name,
     target: labelInput,
     options: { labelSmoothing, axis },
   };
+  if (mixup === 0) return { term, classes: undefined };
+  const classes = logits.dims?.[1];
+  if (typeof classes === 'number') return { term, classes };
+  throw new PareError(
+    'unsupported',
+    'finetune: mixtures with labels have a share of every class, and the output does not say how many there are',
+    { tensor: value.name, hint: 'learn from the teacher alone, or leave out --mixup' },
+  );
 }
 
 function logitsOf(value: Value): { logits: Value; axis: number } {

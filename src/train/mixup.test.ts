@@ -22,6 +22,8 @@ test('a row is p of itself and 1 - p of the next, with one p for all of its numb
   const own: number[] = [];
   for (let seed = 0; seed < 100; seed++) {
     const data = mixed(batchOf(apart), 1, seed);
+    const parts = mixBatch(batchOf(apart), 1, seed).own!;
+    expect([data[0], data[6]]).toEqual(parts.map(Math.fround));
     // The first row and what is mixed into it, then the second row likewise.
     for (const [at, other] of [
       [0, 2],

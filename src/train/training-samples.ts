@@ -9,7 +9,7 @@ import type { HostTensor, PortInfo } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 import { permutation } from '../random.js';
 import { type AugmentOptions, augmentImage, changesNothing, sampleSeed } from './augment.js';
-import { mixBatch } from './mixup.js';
+import { type MixedBatch, mixBatch } from './mixup.js';
 
 export interface TrainingSamplesOptions {
   readonly batchSize: number;
@@ -72,7 +72,7 @@ export class TrainingSamples {
   }
 
   /** Batches of an epoch, from the step `first` of it on. */
-  async *epoch(epoch: number, first = 0): AsyncGenerator<Batch, void, undefined> {
+  async *epoch(epoch: number, first = 0): AsyncGenerator<MixedBatch, void, undefined> {
     const { batchSize, accumulate = 1, seed, augment, mixup = 0 } = this.#options;
     const perStep = batchSize * accumulate;
     const order = permutation(this.#indices.length, sampleSeed(seed, epoch, -1));

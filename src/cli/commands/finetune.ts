@@ -52,7 +52,7 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   shift: { description: 'shift pictures by up to so many pixels' },
   layout: { description: 'flip, shift: where the channels of a picture are' },
   mixup: {
-    description: 'distillation: share of samples that another is mixed into',
+    description: 'share of samples that another one is mixed into',
     unit: 'share',
   },
   sparsity: { description: 'share of weights that leave while it trains', unit: 'share' },

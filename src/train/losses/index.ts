@@ -6,8 +6,11 @@ import { featureMse } from './feature-mse.js';
 import { l1 } from './l1.js';
 import type { Loss } from './loss.js';
 import { mse } from './mse.js';
+import { softCrossEntropy } from './soft-cross-entropy.js';
+
 export const losses: readonly Loss[] = Object.freeze([
   crossEntropy,
+  softCrossEntropy,
   mse,
   l1,
   cosine,
