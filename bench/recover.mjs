@@ -12,12 +12,13 @@
  *
  * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
  *        [--baseline-epochs N] [--train N] [--seen N] [--threads N] [--options JSON] [--prune JSON]
- *        [--first JSON] [--out FILE] [--keep FOLDER]
- * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --seen is what pruning looks at,
- * --options are further options of the student's training and --prune of the cut. A student is
- * faster than its original: --baseline-epochs gives both as much time. --first, for
- * labels: the original itself is cut, and its cut learns from it with these options before it learns
- * from labels; zeros come then. --out appends rows to a file, --keep reuses models between calls.
+ *        [--first JSON] [--parts N] [--out FILE] [--keep FOLDER]
+ * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --seen is what pruning looks at.
+ * --options are further options of the student's training and --prune of the cut. Originals learn
+ * labels fast and forget with time: --baseline-epochs is how long they may. --first, for labels: the
+ * original as it came is cut, and its cut learns from it with these options before it learns from
+ * labels. --parts makes the cut in so many rounds. --out appends rows to a file, --keep reuses
+ * models between calls.
  */
 import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,6 +37,7 @@ const { positionals, values: flags } = parseArgs({
     threads: { type: 'string', default: '1' },
     options: { type: 'string', default: '{}' },
     first: { type: 'string' },
+    parts: { type: 'string' },
     prune: { type: 'string', default: '{}' },
     out: { type: 'string' },
     keep: { type: 'string' },
@@ -129,15 +131,14 @@ async function measure(name, learn) {
             return tune(subject, { train, dataset }, { student: start, teacher: model, options });
           })
         : start;
-      const trained = await tune(subject, fold, {
-        student: first,
-        teacher: original,
-        options: {
-          ...students[learn],
-          ...(isTwoFold ? {} : gradual),
-          ...JSON.parse(flags.options),
-        },
-      });
+      const own = { ...students[learn], ...JSON.parse(flags.options) };
+      const trained = flags.parts
+        ? await inParts(subject, fold, { method, pruning, simple, original, own, context })
+        : await tune(subject, fold, {
+            student: first,
+            teacher: original,
+            options: { ...(isTwoFold ? {} : gradual), ...own },
+          });
       total.seconds += (performance.now() - begin) / 1000;
       const right = await rightOf([original, cut, trained], fold);
       if (isTwoFold) {
@@ -163,6 +164,22 @@ async function measure(name, learn) {
     (total.seconds / 60).toFixed(1),
   ];
   tell(`| ${cells.join(' | ')} |`);
+}
+
+/** The cut in as many rounds, with a part of the epochs behind each. */
+async function inParts(subject, fold, { method, pruning, simple, original, own, context }) {
+  const { dataset, train, validate = range(0, 0) } = fold;
+  const finetune = {
+    epochs: Number(flags.epochs ?? subject.own.epochs),
+    ...subject.own.options,
+    ...own,
+  };
+  const { model } = await pare.pruneAndTrain(
+    simple,
+    { method, prune: pruning, rounds: Number(flags.parts), finetune },
+    { ...context, training: { dataset, train, validate, teacher: original } },
+  );
+  return model;
 }
 
 /** The original after as many epochs on labels, made once per model and fold. */
