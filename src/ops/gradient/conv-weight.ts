@@ -143,56 +143,111 @@ function byTaps(g: GradientEmitter, parts: ConvWeightParts): Value {
 }
 
 /**
- * Tap (i, j) pairs dY[h, w] with x[h + i - pad, w + j - pad]. With dY moved down by i - pad into the
- * rows of x, and x moved left by j - pad into the columns of dY, all taps are products of the two.
- * dY moves by whole rows, which lie one behind the other.
+ * Tap (i, j) pairs dY[h, w] with x[h + i - pad, w + j - pad]: all taps are products of x moved along
+ * one axis and dY moved along the other one, see `moveRowsOfX` and `moveColumnsOfX`.
  */
 function byShifts(g: GradientEmitter, parts: ConvWeightParts): Value {
-  const { x, dy, xShape, dyShape, weight, group, window } = parts;
+  const { weight, group, xShape, dyShape, window } = parts;
+  const [outputs, channels, height, width] = weight as [number, number, number, number];
+  const isAsWide = fixedPlane(xShape, window)![1] === fixedPlane(dyShape, window)![1];
+  const { ofX, ofDy, axis } = isAsWide ? moveRowsOfX(g, parts) : moveColumnsOfX(g, parts);
+  // The size of the kernel along the axis on which x moves, and along the other.
+  const [own, other] = axis === 0 ? [height, width] : [width, height];
+  // From [taps of dY, outputs, taps of x, channels] to [outputs, channels, height, width].
+  const order = axis === 0 ? [1, 3, 2, 0] : [1, 3, 0, 2];
+  // Few channels make small products: one over all taps of x is worth the copy, and one over all
+  // taps of dY too. ms of all products of 3x3, 128 samples, one thread, three / one: 16 to 16
+  // channels of 32x32 15.0 / 10.2, 32 to 32 of 16x16 15.1 / 8.4, 64 to 64 of 8x8 10.3 / 12.5.
+  const isJoined = group === 1 && channels * own <= widestJoint;
+  if (!isJoined) {
+    const taps = tapsOf([height, width]);
+    const products = taps.map((tap) => {
+      const product = tapProduct(g, { ...parts, dy: ofDy[tap[1 - axis]!]! }, ofX[tap[axis]!]!);
+      return g.reshape(product, [outputs, channels, 1]);
+    });
+    return g.reshape(g.concat(products, 2), weight);
+  }
+  const joined = g.concat(ofX, 1);
+  const product = (dy: Value, rows: number) =>
+    tapProduct(g, { ...parts, weight: [rows, channels * own], dy }, joined);
+  if (outputs * other <= widestJoint) {
+    const all = product(g.concat(ofDy, 1), outputs * other);
+    return g.transpose(g.reshape(all, [other, outputs, own, channels]), order);
+  }
+  const products = ofDy.map((dy) => g.reshape(product(dy, outputs), [1, outputs, own, channels]));
+  return g.transpose(g.concat(products, 0), order);
+}
+
+interface Moved {
+  /** By the position in the kernel along `axis`, and along the other one; the spatial dims alike. */
+  readonly ofX: readonly Value[];
+  readonly ofDy: readonly Value[];
+  /** Of the kernel: 0 for its rows. */
+  readonly axis: 0 | 1;
+}
+
+/**
+ * Where x and dY are equally wide every move is one of all places in their order, whatever the row,
+ * and copies whole planes. What dY would take along into the next row is zero before it moves. Rows
+ * copied one by one cost more: ms of a Pad for 128 samples, as here / by rows, 16 channels of 32x32
+ * 0.55 / 0.66, 64 of 8x8 0.09 / 0.59.
+ */
+function moveRowsOfX(
+  g: GradientEmitter,
+  { x, dy, xShape, dyShape, weight, group, window }: ConvWeightParts,
+): Moved {
   const { kernel, dilations, begins } = window;
-  const [outputs, channels] = weight as [number, number];
+  const [height, width] = fixedPlane(xShape, window) as [number, number];
+  const [rows] = fixedPlane(dyShape, window) as [number];
+  const flatX = g.reshape(x, [0, weight[1]! * group, height * width]);
+  const flatDy = g.reshape(dy, [0, weight[0]!, rows * width]);
+  const ofX = Array.from({ length: kernel[0]! }, (_, tap) => {
+    const down = begins[0]! - tap * dilations[0]!;
+    return padLast(g, flatX, 3, [down * width, (rows - height - down) * width]);
+  });
+  const ofDy = Array.from({ length: kernel[1]! }, (_, tap) => {
+    const left = begins[1]! - tap * dilations[1]!;
+    if (left === 0) return flatDy;
+    const mask = Array.from({ length: rows * width }, (_, place) => {
+      const column = (place % width) - left;
+      return Number(column >= 0 && column < width);
+    });
+    const inside = g.constant(dy.dataType ?? 'float', [rows * width], mask);
+    return padLast(g, g.mul(flatDy, inside), 3, [-left, left]);
+  });
+  return { ofX, ofDy, axis: 0 };
+}
+
+/** dY moved down into the rows of x by whole rows, and x moved into the columns of dY. */
+function moveColumnsOfX(
+  g: GradientEmitter,
+  { x, dy, xShape, dyShape, weight, window }: ConvWeightParts,
+): Moved {
+  const { kernel, dilations, begins } = window;
   const [height, width] = fixedPlane(xShape, window) as [number, number];
   const [rows, columns] = fixedPlane(dyShape, window) as [number, number];
-  const flatDy = g.reshape(dy, [0, outputs, rows * columns]);
-  const lowered = Array.from({ length: kernel[0]! }, (_, tap) => {
-    const before = tap * dilations[0]! - begins[0]!;
-    const after = height - rows - before;
-    if (before === 0 && after === 0) return flatDy;
-    return g.op('Pad', [flatDy, g.ints(0, 0, before * columns, 0, 0, after * columns)]);
+  const flatDy = g.reshape(dy, [0, weight[0]!, rows * columns]);
+  const ofDy = Array.from({ length: kernel[0]! }, (_, tap) => {
+    const down = tap * dilations[0]! - begins[0]!;
+    return padLast(g, flatDy, 3, [down * columns, (height - rows - down) * columns]);
   });
-  const moved = Array.from({ length: kernel[1]! }, (_, tap) => {
-    const before = begins[1]! - tap * dilations[1]!;
-    const after = columns - width - before;
-    if (before === 0 && after === 0) return x;
-    return g.op('Pad', [x, g.ints(0, 0, 0, before, 0, 0, 0, after)]);
+  const ofX = Array.from({ length: kernel[1]! }, (_, tap) => {
+    const right = begins[1]! - tap * dilations[1]!;
+    return padLast(g, x, 4, [right, columns - width - right]);
   });
-  // Few channels make small products: one over all columns of the kernel is worth the copy, and one
-  // over all rows too. ms of all products of 3x3, 128 samples, one thread, three / one: 16 to 16
-  // channels of 32x32 15.0 / 10.2, 32 to 32 of 16x16 15.1 / 8.4, 64 to 64 of 8x8 10.3 / 12.5.
-  const isJoined = group === 1 && channels * kernel[1]! <= widestJoint;
-  if (isJoined) {
-    const joined = g.concat(moved, 1);
-    const wideColumns = channels * kernel[1]!;
-    if (outputs * kernel[0]! <= widestJoint) {
-      const all = tapProduct(
-        g,
-        { ...parts, weight: [outputs * kernel[0]!, wideColumns], dy: g.concat(lowered, 1) },
-        joined,
-      );
-      const taps = g.reshape(all, [kernel[0]!, outputs, kernel[1]!, channels]);
-      return g.transpose(taps, [1, 3, 0, 2]);
-    }
-    const wide = { ...parts, weight: [outputs, wideColumns] };
-    const products = lowered.map((each) => tapProduct(g, { ...wide, dy: each }, joined));
-    const all = g.reshape(g.concat(products, 1), [outputs, kernel[0]!, kernel[1]!, channels]);
-    return g.transpose(all, [0, 3, 1, 2]);
-  }
-  const products = lowered.flatMap((each) =>
-    moved.map((seen) =>
-      g.reshape(tapProduct(g, { ...parts, dy: each }, seen), [outputs, channels, 1]),
-    ),
-  );
-  return g.reshape(g.concat(products, 2), weight);
+  return { ofX, ofDy, axis: 1 };
+}
+
+/** Zeros at both ends of the last axis of so many; what is negative is cut off. */
+function padLast(
+  g: GradientEmitter,
+  value: Value,
+  rank: number,
+  [before, after]: readonly [number, number],
+): Value {
+  if (before === 0 && after === 0) return value;
+  const others = Array(rank - 1).fill(0);
+  return g.op('Pad', [value, g.ints(...others, before, ...others, after)]);
 }
 
 /** Most columns, and most rows, of a joined product, see byShifts. */
