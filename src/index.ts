@@ -98,7 +98,7 @@ export { parseReport, printReport, type Report, reportSchema } from './report/da
 export { renderReport } from './report/html/page.js';
 export { simplifications, simplify } from './simplify/index.js';
 export { appendLoss, type LossTerm } from './train/append-loss.js';
-export type { CheckpointStore, EpochRow, Restart } from './train/checkpoint.js';
+export type { CheckpointStore, EpochRow } from './train/checkpoint.js';
 export {
   type DifferentiateOptions,
   type Differentiation,
@@ -115,4 +115,5 @@ export type { FinetuneOptions } from './train/finetune-options.js';
 export { losses } from './train/losses/index.js';
 export type { MemoryEstimate } from './train/memory.js';
 export type { Agreement } from './train/qat/index.js';
+export type { Restart } from './train/rate-guard.js';
 export { version } from './version.js';

@@ -7,6 +7,7 @@ import { encodeNpz, readNpz } from '../data/npz.js';
 import type { HostTensor } from '../engine/engine.js';
 import { messageOf, PareError } from '../errors.js';
 import { bytesSource } from '../onnx/byte-source.js';
+import type { RateState } from './rate-guard.js';
 
 /** One epoch as it was measured. */
 export interface EpochRow {
@@ -21,27 +22,13 @@ export interface EpochRow {
   readonly seconds: number;
 }
 
-/** The warm-up made it worse, or the loss was no number: it began again at a lower rate. */
-export interface Restart {
-  /** Highest rates, before and after. */
-  readonly from: number;
-  readonly to: number;
-  /** Of the first steps, ten at most; null where there was none before it was no number. */
-  readonly startLoss: number | null;
-  /** Mean of the epoch in which the warm-up ended; null where the loss was no number. */
-  readonly loss: number | null;
-}
-
-export interface Checkpoint {
+export interface Checkpoint extends RateState {
   /** Says of what: another model, data or setting cannot go on from here. */
   readonly key: string;
   /** Steps done. */
   readonly step: number;
   /** Sum of the losses of the epoch that is under way, and its seconds so far. */
   readonly lossSum: number;
-  /** Losses of the first steps, and what was given up before them. */
-  readonly opening: readonly number[];
-  readonly restarts: readonly Restart[];
   readonly seconds: number;
   readonly history: readonly EpochRow[];
   /** Validation before the first step. */

@@ -22,7 +22,7 @@ import { foldBatchNorm } from '../simplify/fold-batch-norm.js';
 import { simplify } from '../simplify/index.js';
 import { mergeInitializers } from '../simplify/merge-initializers.js';
 import { adaptersFor, frozenBeside, mergeAdapters } from './adapters.js';
-import type { CheckpointStore, EpochRow, Restart } from './checkpoint.js';
+import type { CheckpointStore, EpochRow } from './checkpoint.js';
 import { explainDivergence } from './diverged.js';
 import { type FeaturePlan, featuresFor } from './feature-plan.js';
 import { finetuneOptions } from './finetune-options.js';
@@ -38,6 +38,7 @@ import {
   type QuantizedStudent,
   quantizedStudent,
 } from './qat/index.js';
+import type { Restart } from './rate-guard.js';
 import { buildStep, type TrainingStep } from './step.js';
 import { prepareTeacher, Teacher } from './teacher.js';
 import { trainableWeights } from './trainable.js';

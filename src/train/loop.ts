@@ -12,11 +12,10 @@ import {
   decodeCheckpoint,
   type EpochRow,
   encodeCheckpoint,
-  type Restart,
 } from './checkpoint.js';
 import { isAllFinite } from './diverged.js';
 import { type GradualPruning, zeroLike } from './gradual.js';
-import { RateGuard } from './rate-guard.js';
+import { RateGuard, type Restart } from './rate-guard.js';
 import { learningRateAt, type ScheduleOptions } from './schedule.js';
 import type { TrainingStep } from './step.js';
 import { type BatchFeeds, StepRunner } from './step-runner.js';

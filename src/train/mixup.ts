@@ -1,7 +1,8 @@
 /**
  * Mixtures of two samples of a batch, so that few samples become many. What the original says of
  * them a student can learn from its teacher; a mixture is also as much of each class as it is of the
- * sample. Any floats can be mixed, pictures or not. Seeded by run, epoch and step, so that a resumed run sees the same mixtures.
+ * sample. Any floats can be mixed, pictures or not. Seeded by run, epoch and step, so that a resumed
+ * run sees the same mixtures.
  * Sources: Zhang et al. 2017 (arXiv:1710.09412), with shares uniform in [0, 1]; without labels
  * Beyer et al. 2021 (arXiv:2106.05237).
  */

@@ -4,8 +4,7 @@
  * its first steps. What is compared is the mean of ten steps and not of one: of a student that is
  * nearly right already, batches differ by more than training could spoil.
  */
-import type { Restart } from './checkpoint.js';
-import type { ScheduleOptions } from './schedule.js';
+import { type ScheduleOptions, warmupSteps } from './schedule.js';
 
 /** How often training begins again at a lower rate, and how much lower. */
 const restartLimit = 3;
@@ -14,10 +13,22 @@ const restartFactor = 1 / 4;
 const worseLoss = 1.5;
 const mostOpening = 10;
 
+/** The warm-up made it worse, or the loss was no number: it began again at a lower rate. */
+export interface Restart {
+  /** Highest rates, before and after. */
+  readonly from: number;
+  readonly to: number;
+  /** Of the first steps, ten at most; null where there was none before it was no number. */
+  readonly startLoss: number | null;
+  /** Mean of the epoch in which the warm-up ended; null where the loss was no number. */
+  readonly loss: number | null;
+}
+
 /** What a checkpoint keeps of it. */
 export interface RateState {
   /** Losses of the first steps, at the lower half of the rates of the warm-up. */
   readonly opening: readonly number[];
+  /** What was given up before them. */
   readonly restarts: readonly Restart[];
 }
 
@@ -30,12 +41,12 @@ export class RateGuard {
   #restarts: Restart[] = [];
 
   constructor(
-    { learningRate, warmup }: Pick<ScheduleOptions, 'learningRate' | 'warmup'>,
+    schedule: Pick<ScheduleOptions, 'learningRate' | 'warmup'>,
     epochs: number,
     stepsPerEpoch: number,
   ) {
-    const rising = warmup * epochs * stepsPerEpoch;
-    this.#highest = learningRate;
+    const rising = warmupSteps(epochs * stepsPerEpoch, schedule);
+    this.#highest = schedule.learningRate;
     this.#openingSteps = Math.max(1, Math.min(mostOpening, Math.floor(rising / 2)));
     this.#judged = Math.max(0, Math.ceil(rising / stepsPerEpoch) - 1);
   }

@@ -37,6 +37,11 @@ const decays: Readonly<Record<(typeof scheduleNames)[number], Decay>> = Object.f
     stepFactor ** milestones.filter((milestone) => share >= milestone).length,
 });
 
+/** Steps in which the rate rises, of a run of so many. */
+export function warmupSteps(steps: number, { warmup }: Pick<ScheduleOptions, 'warmup'>): number {
+  return Math.round(warmup * steps);
+}
+
 /**
  * The learning rate of a step, from 0. The first step of a warm-up is not 0, since a step that
  * learns nothing is a step lost.
@@ -48,7 +53,7 @@ export function learningRateAt(step: number, steps: number, options: ScheduleOpt
   if (!(Number.isInteger(step) && step >= 0 && step < steps)) {
     throw new PareError('usage', `schedule: step ${step} of a run of ${steps} steps`);
   }
-  const rising = Math.round(options.warmup * steps);
+  const rising = warmupSteps(steps, options);
   if (step < rising) return (options.learningRate * (step + 1)) / rising;
   const falling = steps - rising;
   const share = falling > 1 ? (step - rising) / (falling - 1) : 0;

@@ -56,7 +56,10 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
     unit: 'share',
   },
   sparsity: { description: 'share of weights that leave while it trains', unit: 'share' },
-  sparsityCriterion: { description: 'sparsity: what is small, the weight or what it matters' },
+  sparsityCriterion: {
+    description:
+      'sparsity: what leaves first, small weights or those that the loss misses least (the default with adam and adamw)',
+  },
   sparsityScope: { description: 'sparsity: what is compared' },
   sparsityUntil: {
     description: 'sparsity: share of the steps after which the last ones leave',

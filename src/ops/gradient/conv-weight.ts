@@ -5,7 +5,7 @@
  * - `taps`: for every element of the kernel a strided slice of the padded input and a matrix
  *   product with dY (for depthwise kernels an element-wise product and a sum, or of one
  *   sample a row times a column).
- * - `shifts`, for two axes and stride 1: x moved along the last axis and dY along the other one, so
+ * - `shifts`, for two axes and stride 1: x moved along one axis and dY along the other one, so
  *   that a kernel of 3x3 takes 6 copies instead of 9, and one of 5x5 takes 10 instead of 25.
  * - `swapped`: one convolution of x with dY as its kernel, batch and channels swapped, strides and
  *   dilations swapped, the surplus cut off.
