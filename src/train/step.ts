@@ -20,6 +20,7 @@ import { findBlock } from './blocked/find-block.js';
 import { useBlocks } from './blocked/use-blocks.js';
 import { differentiate } from './differentiate.js';
 import { fixBatch, useProducts } from './fix-shapes.js';
+import { joinReshapes } from './join-reshapes.js';
 import { type OptimizerOptions, optimizerNamed } from './optimizers/index.js';
 import { trainableWeights } from './trainable.js';
 import { slotDims, type Update, updateAll } from './update.js';
@@ -140,18 +141,24 @@ export async function buildStep(
   for (const { before, after } of stateUpdates) {
     statistics.push({ name: before.name, after, content: await takeContent(before) });
   }
-  const block = options.batchSize ? await findBlock(engine) : undefined;
-  if (block) {
+  if (options.batchSize) {
     await inferShapes(engine, copy, { signal: options.signal });
     const read = [
+      lossValue,
       ...trained.map(({ gradient }) => gradient),
       ...statistics.map(({ after }) => after),
     ];
-    useBlocks(copy, block, [lossValue, ...read]);
+    await joinReshapes(copy.graph, read);
+    const block = await findBlock(engine);
+    if (block) useBlocks(copy, block, read);
   }
   const batches = options.accumulate ?? 1;
   const parts = { model: copy, loss: lossValue, trained, statistics };
-  if (batches === 1) return { ...update(parts, options), accumulate: 1, inner: copy, frozen };
+  if (batches === 1) {
+    const updated = update(parts, options);
+    await joinReshapes(updated.model.graph);
+    return { ...updated, accumulate: 1, inner: copy, frozen };
+  }
   copy.graph.outputs.splice(0, copy.graph.outputs.length, lossValue);
   const inner = cloneModel(copy);
   const sums = accumulate(copy, {

@@ -28,6 +28,8 @@ interface Shape {
   readonly pads: readonly [number, number, number, number];
   readonly strides?: readonly [number, number];
   readonly dilations?: readonly [number, number];
+  /** Whether the batch is not fixed when the gradient is written. */
+  readonly open?: boolean;
   /** The recipe that the rule chooses, and what must be among the others. */
   readonly first: string;
   readonly others: readonly string[];
@@ -51,7 +53,20 @@ const shapes: Record<string, Shape> = {
   'padded on one side, uneven kernel': { ...small, kernel: [2, 5], pads: [0, 3, 1, 0] },
   'not padded, more rows of x than of dY': { ...small, kernel: [5, 3], pads: [0, 0, 0, 0] },
   dilated: { ...small, dilations: [2, 3], pads: [2, 3, 2, 3] },
-  'more columns than are joined': { ...small, channels: 48 },
+  'uneven, as wide as before': { ...small, kernel: [2, 5], pads: [0, 3, 1, 1] },
+  'dilated, padded below': { ...small, kernel: [4, 3], pads: [1, 3, 3, 1], dilations: [2, 2] },
+  'a row as kernel': { ...small, kernel: [1, 3], pads: [0, 0, 0, 2] },
+  'a column as kernel, padded above': { ...small, kernel: [3, 1], pads: [4, 0, 0, 0] },
+  'rows without a partner': {
+    ...small,
+    pads: [0, 1, 0, 1],
+    dilations: [4, 1],
+    first: 'taps',
+    others: ['swapped', 'shifts'],
+  },
+  'the batch open': { ...small, open: true },
+  'more columns than are joined': { ...small, channels: 48, outputs: 48 },
+  'many places': { ...small, channels: 48, outputs: 48, side: [27, 28] },
   groups: { ...small, channels: 12, group: 2 },
   strided: { ...small, strides: [2, 3], first: 'swapped', others: ['taps'] },
   point: { ...small, kernel: [1, 1], pads: [0, 0, 0, 0], first: 'product', others: ['swapped'] },
@@ -78,7 +93,7 @@ test.each(Object.entries(shapes))('%s', async (_, shape) => {
   expect(recipes[0]).toBe(shape.first);
   expect(recipes).toEqual(expect.arrayContaining([...shape.others]));
   const session = await engine.createSession(await modelSource(model));
-  const results = await session.run(randomFeeds(session.inputs, { seed: 3 }));
+  const results = await session.run(randomFeeds(session.inputs, { seed: 3, dims: { batch: 3 } }));
   await session.release();
   const [first, ...rest] = Object.values(results).map(float32Of);
   const most = first!.reduce((largest, number) => Math.max(largest, Math.abs(number)), 0);
@@ -95,7 +110,7 @@ test.each(Object.entries(shapes))('%s', async (_, shape) => {
 /** One output per recipe that fits. */
 function build(shape: Shape) {
   const { channels, outputs, group, side, kernel, pads } = shape;
-  const { strides = [1, 1], dilations = [1, 1], samples = 3 } = shape;
+  const { strides = [1, 1], dilations = [1, 1], samples = 3, open } = shape;
   const model = new Model({ opsets: [['', 21]], irVersion: 10 });
   const { graph } = model;
   const places = [0, 1].map((axis) => {
@@ -103,8 +118,9 @@ function build(shape: Shape) {
     const room = side[axis]! + pads[axis]! + pads[axis + 2]! - reach;
     return Math.floor(room / strides[axis]!) + 1;
   });
-  const x = graph.addInput('x', tensorType('float', [samples, channels, ...side]));
-  const dy = graph.addInput('dy', tensorType('float', [samples, outputs, ...places]));
+  const batch = open ? 'batch' : samples;
+  const x = graph.addInput('x', tensorType('float', [batch, channels, ...side]));
+  const dy = graph.addInput('dy', tensorType('float', [batch, outputs, ...places]));
   const weight = [outputs, channels / group, ...kernel];
   const attributes = { kernel_shape: [...kernel], strides: [...strides], pads: [...pads] };
   const node = graph.addNode({

@@ -11,7 +11,7 @@
  * ms by taps / this, batch 32, one thread: 128 channels of 6x6 1.41 / 0.20, 64 of 12x12 1.70 / 0.87.
  */
 import type { Value } from '../../graph/value.js';
-import type { ConvWeightParts } from './conv-weight.js';
+import type { ConvWeightParts } from './conv-weight-parts.js';
 import type { GradientEmitter } from './rule.js';
 import { placesOf, type Window } from './window.js';
 

@@ -3,6 +3,7 @@
  * times the derivative. At a kink the derivative from the left or from below is taken, as PyTorch
  * does (Relu at 0: 0).
  */
+import { floatAttribute } from '../../graph/attribute.js';
 import type { Node } from '../../graph/node.js';
 import type { Value } from '../../graph/value.js';
 import { type GradientEmitter, type GradientTable, type OperatorGradient, rule } from './rule.js';
@@ -31,6 +32,17 @@ function gate(condition: Derivative, inside: Factor = 1, outside: Factor = 0): O
 type Factor = number | ((node: Node) => number);
 
 const positive: Derivative = (g, x) => g.op('Greater', [x, 0]);
+
+/**
+ * 1 where a value that is not below 0 is above it, else 0. As floats in one kernel instead of a
+ * comparison and a Cast, which runs on one thread: 17 million numbers of ResNet-20
+ */
+function isAbove0(g: GradientEmitter, value: Value): Value {
+  // The least normal number times this is 1.2, and the result ends at 1.
+  if (g.type === 'float')
+    return g.op('HardSigmoid', [value], { alpha: floatAttribute(1e38), beta: floatAttribute(0) });
+  return g.cast(g.op('Greater', [value, 0]));
+}
 
 /** Between two bounds, without them. */
 function between(g: GradientEmitter, x: Value, low: number, high: number): Value {
@@ -107,7 +119,7 @@ export const elementwiseGradients: GradientTable = Object.freeze({
   Neg: rule((g) => [() => g.neg(g.grad())]),
   Reciprocal: derivative((g, _x, y) => g.neg(g.square(y))),
   // By the output, so that nothing keeps what was before it.
-  Relu: gate((g, _x, y) => g.op('Greater', [y, 0])),
+  Relu: derivative((g, _x, y) => isAbove0(g, y)),
   Selu: derivative((g, x, y, node) => {
     const gamma = node.float('gamma');
     return g.where(positive(g, x, y, node), gamma, g.add(y, gamma * alphaOf(node)));
