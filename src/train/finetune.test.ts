@@ -63,26 +63,32 @@ async function weightsOf(model: Model): Promise<Record<string, Float32Array>> {
   return all;
 }
 
-test('a teacher without labels brings the accuracy back, and pruned weights stay zero', async () => {
-  const before = await weightsOf(damaged);
-  const convolutions = Object.keys(before).filter((name) => before[name]!.includes(0));
-  const result = await finetune(
-    request({ masked: new Set(convolutions), options: { optimizer: 'sgd', learningRate: 0.02 } }),
-  );
-  const [first] = result.history;
-  expect(result.losses).toEqual(['distillation']);
-  expect(result.bestScore).toBeGreaterThan(result.startScore! + 0.1);
-  expect(result.history[1]!.loss).toBeLessThan(first!.loss);
-  const after = await weightsOf(result.model);
-  for (const name of convolutions) {
-    expect(after[name]).not.toEqual(before[name]);
-    for (const [i, weight] of before[name]!.entries()) {
-      if (weight === 0) expect(after[name]![i]).toBe(0);
+test.each([
+  ['sgd', 0.02],
+  ['muon', 0.05],
+] as const)(
+  '%s: a teacher without labels brings the accuracy back, and pruned weights stay zero',
+  async (optimizer, learningRate) => {
+    const before = await weightsOf(damaged);
+    const convolutions = Object.keys(before).filter((name) => before[name]!.includes(0));
+    const result = await finetune(
+      request({ masked: new Set(convolutions), options: { optimizer, learningRate } }),
+    );
+    const [first] = result.history;
+    expect(result.losses).toEqual(['distillation']);
+    expect(result.bestScore).toBeGreaterThan(result.startScore! + 0.1);
+    expect(result.history[1]!.loss).toBeLessThan(first!.loss);
+    const after = await weightsOf(result.model);
+    for (const name of convolutions) {
+      expect(after[name]).not.toEqual(before[name]);
+      for (const [i, weight] of before[name]!.entries()) {
+        if (weight === 0) expect(after[name]![i]).toBe(0);
+      }
     }
-  }
-  // Neither model was touched.
-  expect(await weightsOf(damaged)).toEqual(before);
-});
+    // Neither model was touched.
+    expect(await weightsOf(damaged)).toEqual(before);
+  },
+);
 
 test('labels alone do as well', async () => {
   const result = await finetune(request({ teacher: undefined, options: { epochs: 2 } }));
@@ -180,40 +186,43 @@ test.each([
   expect(resumed.history.map(({ loss }) => loss)).toEqual(whole.history.map(({ loss }) => loss));
 });
 
-test('weights leave while it trains: exactly as many as asked, also in a run that was stopped', async () => {
-  const options = { sparsity: 0.75, epochs: 4, averaging: 0.9, dense: ['op:Gemm'] };
-  const given = { student: opened.model, train: range(0, 160) };
-  const store = memoryStore();
-  const controller = new AbortController();
-  const write = store.write.bind(store);
-  let writes = 0;
-  const stopping: CheckpointStore = {
-    ...store,
-    read: () => store.read(),
-    async write(bytes) {
-      await write(bytes);
-      if (++writes === 4) controller.abort();
-    },
-  };
-  const checkpoint = { store: stopping, everySteps: 2 };
-  const stopped = finetune(request({ ...given, options, checkpoint, signal: controller.signal }));
-  await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
-  const resumed = await finetune(
-    request({ ...given, options, checkpoint: { store, everySteps: 2 } }),
-  );
-  expect(resumed.resumedAt).toBeGreaterThan(0);
-  const whole = await finetune(request({ ...given, options }));
-  const weights = await weightsOf(whole.model);
-  expect(await weightsOf(resumed.model)).toEqual(weights);
-  const masked = [...readMasks(whole.model).keys()];
-  expect(masked).toEqual(['conv1.weight', 'conv2.weight']);
-  const entries = masked.flatMap((name) => [...weights[name]!]);
-  expect(entries.filter((w) => w === 0)).toHaveLength(Math.round(0.75 * entries.length));
-  expect(weights['fc1.weight']).not.toContain(0);
-  // What was better with more weights does not count.
-  expect(whole.bestEpoch).toBeGreaterThanOrEqual(3);
-  expect(whole.restarts).toEqual([]);
-});
+test.each(['adam', 'muon'] as const)(
+  '%s: weights leave while it trains, exactly as many as asked, also in a run that was stopped',
+  async (optimizer) => {
+    const options = { optimizer, sparsity: 0.75, epochs: 4, averaging: 0.9, dense: ['op:Gemm'] };
+    const given = { student: opened.model, train: range(0, 160) };
+    const store = memoryStore();
+    const controller = new AbortController();
+    const write = store.write.bind(store);
+    let writes = 0;
+    const stopping: CheckpointStore = {
+      ...store,
+      read: () => store.read(),
+      async write(bytes) {
+        await write(bytes);
+        if (++writes === 4) controller.abort();
+      },
+    };
+    const checkpoint = { store: stopping, everySteps: 2 };
+    const stopped = finetune(request({ ...given, options, checkpoint, signal: controller.signal }));
+    await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+    const resumed = await finetune(
+      request({ ...given, options, checkpoint: { store, everySteps: 2 } }),
+    );
+    expect(resumed.resumedAt).toBeGreaterThan(0);
+    const whole = await finetune(request({ ...given, options }));
+    const weights = await weightsOf(whole.model);
+    expect(await weightsOf(resumed.model)).toEqual(weights);
+    const masked = [...readMasks(whole.model).keys()];
+    expect(masked).toEqual(['conv1.weight', 'conv2.weight']);
+    const entries = masked.flatMap((name) => [...weights[name]!]);
+    expect(entries.filter((w) => w === 0)).toHaveLength(Math.round(0.75 * entries.length));
+    expect(weights['fc1.weight']).not.toContain(0);
+    // What was better with more weights does not count.
+    expect(whole.bestEpoch).toBeGreaterThanOrEqual(3);
+    expect(whole.restarts).toEqual([]);
+  },
+);
 
 test('a checkpoint of other settings is refused', async () => {
   const store = memoryStore();

@@ -6,7 +6,7 @@ export const gradualOptions = z.object({
   sparsity: z.optional(z.number().check(z.gt(0), z.lt(1))),
   /**
    * What is small: the weight itself, or what the loss gains without it, w^2 E[g^2] / 2, from the
-   * gradients that Adam keeps. Default `hessian` with adam and adamw, `magnitude` with sgd.
+   * gradients that the optimizer keeps. Default `magnitude` with sgd and `hessian` with the others.
    */
   sparsityCriterion: z.optional(z.enum(['magnitude', 'hessian'])),
   /** What is compared: all layers, or each within itself. */

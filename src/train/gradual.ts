@@ -82,7 +82,7 @@ export class GradualPruning {
       throw new PareError(
         'usage',
         'finetune: the sparsity criterion "hessian" looks at mean squares of gradients, and the optimizer keeps none',
-        { hint: 'train with --optimizer adam or adamw, or leave out --sparsity-criterion' },
+        { hint: 'train with --optimizer adam, adamw or muon, or leave out --sparsity-criterion' },
       );
     }
     this.lastStep = Math.min(steps - 1, Math.max(1, Math.round(options.sparsityUntil * steps)));

@@ -218,17 +218,24 @@ function update(
     next.set(input.name, own.name);
     outputs.push(own);
   };
-  const gradients = trained.map(({ name, gradient, content }) => {
-    if (options.sparse?.has(name)) return e.mul(gradient, nonzero(e, graph.value(name)));
-    return options.masked?.has(name) ? masked(e, gradient, content) : gradient;
+  /** 1 where an entry may move; undefined where all may. Where it is 0 so are gradient and state. */
+  const keeps = trained.map(({ name, content }) => {
+    if (options.sparse?.has(name)) return nonzero(e, graph.value(name));
+    return options.masked?.has(name) ? maskOf(e, content) : undefined;
+  });
+  const gradients = trained.map(({ gradient }, index) => {
+    const keep = keeps[index];
+    return keep ? e.mul(gradient, keep) : gradient;
   });
   const shrink = options.clipNorm ? clipFactor(e, gradients, options.clipNorm) : undefined;
   const optimizer = optimizerNamed(options.optimizer.optimizer);
-  const slots = optimizer.slots(options.optimizer);
   const updates = trained.map(({ name, content }, index): Update => {
     const gradient = gradients[index]!;
     const type = tensorType('float', slotDims(content.dims));
-    const own = slots.map((slot) => [slot, graph.addInput(`${slot}/${name}`, type)] as const);
+    const traits = { dims: content.dims, isSparse: options.sparse?.has(name) ?? false };
+    const own = optimizer
+      .slots(options.optimizer, traits)
+      .map((slot) => [slot, graph.addInput(`${slot}/${name}`, type)] as const);
     const { rate, gradientFactors, decays = true } = options.groups?.get(name) ?? {};
     const shrunk = shrink ? e.mul(gradient, shrink) : gradient;
     return {
@@ -241,6 +248,7 @@ function update(
       // A group says itself what its rate counts in.
       magnitude: rate ? 1 : magnitudeOf(content),
       rate,
+      keep: keeps[index],
     };
   });
   const common = { emitter: e, learningRate, step, options: options.optimizer };
@@ -303,12 +311,12 @@ function magnitudeOf({ dims, data }: HostTensor): number {
   return dims.length === 2 ? 1 / Math.sqrt(dims[0]!) : freshBias;
 }
 
-/** Where the weight is zero its gradient is, and so are momentum and all moments. */
-function masked(e: Emitter, gradient: Value, { dims, data }: HostTensor): Value {
+/** 1 where the weight is not zero as training finds it; undefined where it is zero nowhere. */
+function maskOf(e: Emitter, { dims, data }: HostTensor): Value | undefined {
   const weights = data as Float32Array;
-  if (!weights.includes(0)) return gradient;
+  if (!weights.includes(0)) return undefined;
   const mask = Uint8Array.from(weights, (weight) => (weight === 0 ? 0 : 1));
-  return e.mul(gradient, e.cast(e.constant('uint8', dims, Array.from(mask))));
+  return e.cast(e.constant('uint8', dims, Array.from(mask)));
 }
 
 /** 1 where the weight is not zero, as it is in this step. */

@@ -33,6 +33,8 @@ test.each([
   ['adamw', {}],
   ['adamw', { rates: true }],
   ['sgd', { rates: true }],
+  ['muon', {}],
+  ['muon', { rates: true }],
 ])('%s %o', async (name, { rates = false, ...given }: { rates?: boolean; relative?: boolean }) => {
   const options = optimizerOptions.parse({ optimizer: name, ...given });
   const optimizer = optimizerNamed(name);
@@ -45,7 +47,7 @@ test.each([
     rates ? hostTensor('float', each.dims, Float32Array.from(each.data)) : undefined;
   const updates = Object.entries(weights).map(([label, own]): Update => {
     const slots = optimizer
-      .slots(options)
+      .slots(options, { dims: own.dims, isSparse: name === 'muon' })
       .map((slot) => [slot, input(`${slot}/${label}`, [...slotDims(own.dims)])]);
     const rate = { point: perChannel, matrix: perColumn }[label];
     return {
@@ -70,6 +72,7 @@ test.each([
           emitter.reshape(value, update.dims),
         ]),
       ),
+      dims: update.dims,
       weightDecay: update.weightDecay,
       magnitude: update.magnitude,
       ...(update.rate && {

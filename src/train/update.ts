@@ -22,6 +22,8 @@ export interface Update {
   readonly magnitude: number;
   /** Factors on the rate; their dims broadcast to those of the weight. */
   readonly rate?: HostTensor | undefined;
+  /** See UpdateRequest. */
+  readonly keep?: Value | undefined;
 }
 
 export interface Updated {
@@ -51,8 +53,9 @@ export function updateAll(
 ): ReadonlyMap<string, Updated> {
   const packs = new Map<string, Update[]>();
   for (const update of updates) {
-    const { name, weightDecay, rate } = update;
-    const single = sizeOf(update) <= largestMember ? '' : name;
+    const { name, weightDecay, rate, dims } = update;
+    const isJoined = sizeOf(update) <= largestMember && !optimizer.mixes?.(dims);
+    const single = isJoined ? '' : name;
     const key = JSON.stringify([weightDecay, rate !== undefined, single]);
     packs.set(key, [...(packs.get(key) ?? []), update]);
   }
@@ -65,7 +68,8 @@ function updatePack(
   common: Common,
 ): [string, Updated][] {
   const { emitter: e, options } = common;
-  const [{ weightDecay, magnitude, rate, slots }] = pack as [Update];
+  const [only] = pack as [Update];
+  const { weightDecay, magnitude, rate, slots, keep } = only;
   const join = (take: (update: Update) => Value) => e.concat(pack.map(take), 0);
   const inside = (value: Value, { dims }: Update) => {
     const own = slotDims(dims);
@@ -84,6 +88,7 @@ function updatePack(
       ? magnitude
       : perEntry(e, pack, (update) => new Float32Array(sizeOf(update)).fill(update.magnitude)),
     ...(rate && { rate: perEntry(e, pack, spreadRate) }),
+    ...(pack.length === 1 && { dims: only.dims, keep: keep && inside(keep, only) }),
   });
   const sizes = pack.map(sizeOf);
   const parts = (value: Value): readonly Value[] =>

@@ -40,14 +40,15 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   stepFactor: { description: 'step: factor at each milestone' },
   optimizer: { description: 'how weights follow their gradients' },
   relative: {
-    description: 'adam, adamw: the rate is a share of the magnitude of each weight (the default)',
+    description:
+      'adam, adamw, muon: the rate is a share of the magnitude of each weight (the default)',
   },
-  momentum: { description: 'sgd: share of the last direction that is kept' },
-  nesterov: { description: 'sgd: look ahead by the momentum (the default)' },
+  momentum: { description: 'sgd, muon: share of the last direction that is kept' },
+  nesterov: { description: 'sgd, muon: look ahead by the momentum (the default)' },
   weightDecay: { description: 'pull towards zero, for weights of two dims and more' },
-  beta1: { description: 'adam, adamw: decay of the mean of gradients' },
-  beta2: { description: 'adam, adamw: decay of the mean of their squares' },
-  epsilon: { description: 'adam, adamw: added to the root of the mean square' },
+  beta1: { description: 'adam, adamw, muon for vectors: decay of the mean of gradients' },
+  beta2: { description: 'adam, adamw, muon for vectors: decay of the mean of their squares' },
+  epsilon: { description: 'adam, adamw, muon for vectors: added to the root of the mean square' },
   flip: { description: 'mirror half of the pictures left and right' },
   shift: { description: 'shift pictures by up to so many pixels' },
   layout: { description: 'flip, shift: where the channels of a picture are' },
@@ -58,7 +59,7 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   sparsity: { description: 'share of weights that leave while it trains', unit: 'share' },
   sparsityCriterion: {
     description:
-      'sparsity: what leaves first, small weights or those that the loss misses least (the default with adam and adamw)',
+      'sparsity: what leaves first, small weights or those that the loss misses least (the default with all optimizers but sgd)',
   },
   sparsityScope: { description: 'sparsity: what is compared' },
   sparsityUntil: {

@@ -3,10 +3,11 @@
  */
 import { PareError } from '../../errors.js';
 import { adam, adamw } from './adam.js';
+import { muon } from './muon.js';
 import type { Optimizer } from './optimizer.js';
 import { sgd } from './sgd.js';
 
-export const optimizers: readonly Optimizer[] = Object.freeze([sgd, adam, adamw]);
+export const optimizers: readonly Optimizer[] = Object.freeze([sgd, adam, adamw, muon]);
 
 /** Throws `usage` for a name that no optimizer has. */
 export function optimizerNamed(name: string): Optimizer {

@@ -1,7 +1,7 @@
 /**
  * What an optimizer is: the state that it keeps per weight, and the nodes that make a new weight
- * and a new state of a gradient. It sees one weight, or several as one vector; schedules, clipping and masks are not its
- * business. Steps are computed in the graph, so that weights need not leave the runtime.
+ * and a new state of a gradient. It sees one weight, or several as one vector; schedules and
+ * clipping are not its business. Steps are computed in the graph, so that weights need not leave the runtime.
  */
 import type { Emitter } from '../../graph/emitter.js';
 import type { Value } from '../../graph/value.js';
@@ -26,7 +26,18 @@ export interface UpdateRequest {
   readonly magnitude: number | Value;
   /** Factors on the learning rate, of the shape of the weight. Default none. */
   readonly rate?: Value | undefined;
+  /** Of the weight; undefined where several are one vector. */
+  readonly dims?: readonly number[] | undefined;
+  /** 1 where an entry may move and 0 where it is zero and stays, of the weight's shape. Default all. */
+  readonly keep?: Value | undefined;
   readonly options: OptimizerOptions;
+}
+
+/** What an optimizer has to know of a weight before there is a step. */
+export interface WeightTraits {
+  readonly dims: readonly number[];
+  /** Whether entries leave while it trains. */
+  readonly isSparse: boolean;
 }
 
 /** The direction times the rates of its entries. Numbers of the whole step are multiplied first. */
@@ -45,9 +56,11 @@ export function stepAlong(
 export interface Optimizer {
   readonly name: string;
   /** One tensor of the weight's shape each, zeros at first. */
-  slots(options: OptimizerOptions): readonly string[];
+  slots(options: OptimizerOptions, weight: WeightTraits): readonly string[];
   /** The slot that is a running mean of squared gradients, up to a factor for all weights. */
   readonly meanSquare?: string;
+  /** Whether entries of such a weight move by what the others do, so that it stays by itself. */
+  mixes?(dims: readonly number[]): boolean;
   update(request: UpdateRequest): {
     readonly weight: Value;
     readonly state: Readonly<Record<string, Value>>;

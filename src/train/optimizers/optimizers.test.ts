@@ -34,7 +34,7 @@ async function run(given: object): Promise<number[][]> {
   const model = new Model({ opsets: [['', 17]] });
   const { graph } = model;
   const input = (name: string, dims: number[]) => graph.addInput(name, tensorType('float', dims));
-  const slots = optimizer.slots(options);
+  const slots = optimizer.slots(options, { dims: [3], isSparse: false });
   const { weight, state } = optimizer.update({
     emitter: new Emitter(graph),
     weight: input('weight', [3]),
