@@ -6,6 +6,7 @@ import { cloneModel } from '../graph/clone.js';
 import type { Model } from '../graph/model.js';
 import type { OpenModel } from '../node.js';
 import { Tensor } from '../onnx/tensor.js';
+import { prune } from '../prune/index.js';
 import { readMasks } from '../prune/masks.js';
 import { createRandom } from '../random.js';
 import { openDigits } from '../testing/node-digits.js';
@@ -132,6 +133,22 @@ test('hidden values are learned too', async () => {
   expect(losses).toEqual(['distillation', 'feature-mse']);
   expect(features.compared).toHaveLength(4);
   await expect(finetune({ ...learned, teacher: undefined })).rejects.toThrow(/with a teacher/);
+});
+
+test('what a cut made narrower is learned from the channels that it comes from', async () => {
+  const pruning = { criterion: 'l2', macs: 0.5, repair: false };
+  const { model: student } = await prune(opened.model, 'structured', pruning, { engine });
+  const learned = request({
+    student,
+    train: range(0, 96),
+    validate: new Uint32Array(),
+    options: { epochs: 2, features: ['op:Relu'], featureWeight: 5 },
+  });
+  const { features, history } = await finetune(learned);
+  expect(features.skipped).toEqual([]);
+  expect(features.compared).toHaveLength(3);
+  expect(features.narrow.length).toBeGreaterThan(0);
+  expect(history[1]!.loss).toBeLessThan(history[0]!.loss);
 });
 
 /** A checkpoint in memory. */

@@ -24,7 +24,7 @@ import { mergeInitializers } from '../simplify/merge-initializers.js';
 import { adaptersFor, frozenBeside, mergeAdapters } from './adapters.js';
 import type { CheckpointStore, EpochRow } from './checkpoint.js';
 import { explainDivergence } from './diverged.js';
-import { type FeaturePlan, featuresFor } from './feature-plan.js';
+import { type ComparedFeatures, comparedFeatures, featuresFor } from './feature-plan.js';
 import { finetuneOptions } from './finetune-options.js';
 import { GradualPruning, sparseWeights } from './gradual.js';
 import { labelTarget } from './label-target.js';
@@ -80,7 +80,7 @@ export interface FinetuneResult extends Omit<LoopResult, 'weights'> {
   readonly scoreName: string;
   readonly losses: readonly string[];
   /** Hidden values that were compared with the teacher's, and those that could not be. */
-  readonly features: Pick<FeaturePlan, 'compared' | 'skipped'>;
+  readonly features: ComparedFeatures;
   readonly trained: readonly string[];
   /** Weights that lost entries, see `sparsity` of the options. */
   readonly sparse: readonly string[];
@@ -147,7 +147,17 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     needsTeacher && request.teacher
       ? await prepareTeacher(request.teacher, engine, options.batchSize, signal)
       : undefined;
-  const features = featuresFor(trainable, original, options);
+  const samples = new TrainingSamples(dataset, request.train, dataPortsOf(trainable), {
+    batchSize: options.batchSize,
+    accumulate: options.accumulate,
+    seed,
+    augment: options,
+    mixup: options.mixup,
+  });
+  const features = await featuresFor(trainable, original, options, {
+    engine,
+    samples,
+  });
   const masked = request.masked ?? new Set(readMasks(trainable).keys());
   const adapters = await adaptersFor(trainable, options, masked, seed);
   const source = adapters?.model ?? trainable;
@@ -200,13 +210,6 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       : undefined;
   try {
     const ports = dataPortsOf(trainable);
-    const samples = new TrainingSamples(dataset, request.train, ports, {
-      batchSize: options.batchSize,
-      accumulate: options.accumulate,
-      seed,
-      augment: options,
-      mixup: options.mixup,
-    });
     const pruned = [...(sparse ?? [])].filter((name) => step.own.has(name));
     const pruning =
       sparsity === undefined
@@ -275,7 +278,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
       quantization: quantized && (await describe(quantized, weights, model)),
       scoreName,
       losses: [...new Set(losses.map(({ loss }) => loss))],
-      features: { compared: features?.compared ?? [], skipped: features?.skipped ?? [] },
+      features: comparedFeatures(features),
       trained: adapters ? adapters.list.map(({ weight }) => weight) : [...step.results.keys()],
       sparse: pruned,
       frozen: [

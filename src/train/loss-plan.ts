@@ -3,8 +3,10 @@
  * labels. Probabilities are followed back to their logits.
  */
 import { PareError } from '../errors.js';
+import { Emitter } from '../graph/emitter.js';
 import type { Model } from '../graph/model.js';
 import type { Value } from '../graph/value.js';
+import { tensorType } from '../graph/value-type.js';
 import { dataTypes } from '../onnx/data-type.js';
 import { probabilityFormOf } from '../ops/probabilities.js';
 import type { LossTerm } from './append-loss.js';
@@ -21,8 +23,14 @@ export interface LossPlan {
 /** An input of the step, and the value of the teacher that it takes: an output, or a hidden one. */
 export type TeacherTarget = { readonly input: string } & (
   | { readonly output: OutputValue }
-  | { readonly value: string }
+  | { readonly value: string; readonly channels?: ChosenChannels | undefined }
 );
+
+/** Those of a value that are compared, in the order of the student's. */
+export interface ChosenChannels {
+  readonly axis: number;
+  readonly indices: readonly number[];
+}
 
 /** An output of a model, or the logits that it is made of. */
 export interface OutputValue {
@@ -96,7 +104,19 @@ function refuseSingleMixtures({ mixup, batchSize }: FinetuneOptions): void {
 
 /** The value of the teacher that an input of the step takes. */
 export function valueOfTarget(model: Model, target: TeacherTarget): Value {
-  return 'value' in target ? model.graph.value(target.value) : valueOfOutput(model, target.output);
+  if ('output' in target) return valueOfOutput(model, target.output);
+  const value = model.graph.value(target.value);
+  return target.channels ? chosen(value, target.channels) : value;
+}
+
+function chosen(value: Value, { axis, indices }: ChosenChannels): Value {
+  const e = new Emitter(value.graph, { scope: 'teacher' });
+  const part = e.op('Gather', [value, e.ints(...indices)], { axis });
+  part.type = tensorType(
+    value.dataType!,
+    value.dims!.map((dim, at) => (at === axis ? indices.length : dim)),
+  );
+  return part;
 }
 
 /** The value that stands for an output: the output, or its logits. */

@@ -5,7 +5,7 @@
  */
 import { type Batch, batches } from '../data/batches.js';
 import type { Dataset, Sample } from '../data/dataset.js';
-import type { HostTensor, PortInfo } from '../engine/engine.js';
+import type { Feeds, HostTensor, PortInfo } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 import { permutation } from '../random.js';
 import { type AugmentOptions, augmentImage, changesNothing, sampleSeed } from './augment.js';
@@ -69,6 +69,19 @@ export class TrainingSamples {
   inOrder(): AsyncGenerator<Batch, void, undefined> {
     const indices = this.#indices.slice().sort();
     return batches(this.#dataset, this.#ports, { batchSize: this.#options.batchSize, indices });
+  }
+
+  /** The inputs of about so many samples, spread over the data and as they are. */
+  async spread(count: number): Promise<Feeds[]> {
+    const sorted = this.#indices.slice().sort();
+    const every = Math.max(1, Math.floor(sorted.length / count));
+    const indices = sorted.filter((_, at) => at % every === 0).slice(0, count);
+    const { batchSize } = this.#options;
+    const found: Feeds[] = [];
+    for await (const batch of batches(this.#dataset, this.#ports, { batchSize, indices })) {
+      found.push(batch.feeds);
+    }
+    return found;
   }
 
   /** Batches of an epoch, from the step `first` of it on. */

@@ -112,8 +112,10 @@ async function train(job: Job, dataset: Dataset): Promise<void> {
   });
   output.human(`\n${outcome(result, options.lora)}`);
   if (result.quantization) output.human(agreementText(result.quantization));
-  const { compared, skipped } = result.features;
-  if (compared.length > 0) output.human(`${compared.length} hidden values were compared.`);
+  const { compared, narrow, skipped } = result.features;
+  const matched = narrow.length > 0 ? `, ${narrow.length} of them channel by channel` : '';
+  if (compared.length > 0)
+    output.human(`${compared.length} hidden values were compared${matched}.`);
   for (const { name, reason } of skipped) output.detail(`not compared: "${name}" ${reason}`);
   for (const { name, reason } of result.frozen) output.detail(`not trained: "${name}" ${reason}`);
   const predictions = watchPredictions(options);
