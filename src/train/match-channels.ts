@@ -24,9 +24,9 @@ export interface NarrowValue {
   readonly axis: number;
 }
 
-/** Products of numbers that one value may take. */
+/** Products of numbers that one value may take, and places of it that are looked at in any case. */
 const mostProducts = 2e8;
-const fewestPoints = 256;
+const fewestPlaces = 256;
 
 /** By name of the value. Dims other than that of the axis have to agree. */
 export async function matchChannels(
@@ -36,88 +36,85 @@ export async function matchChannels(
   batches: readonly Feeds[],
   engine: Engine,
 ): Promise<ReadonlyMap<string, ChannelMatch>> {
-  const names = values.map(({ name }) => name);
-  const own = await valuesOf(student, names, batches, engine);
-  const theirs = await valuesOf(teacher, names, batches, engine);
-  return new Map(
-    values.map(({ name, axis }) => [name, match(own.get(name)!, theirs.get(name)!, axis)]),
-  );
+  const wanted = values.map(({ name, axis }) => {
+    const [own, theirs] = [student, teacher].map(({ graph }) => graph.value(name).dims?.[axis]);
+    const places = Math.max(fewestPlaces, mostProducts / (Number(own) * Number(theirs)));
+    return { name, axis, places: Math.ceil(places / batches.length) };
+  });
+  const own = await rowsOf(student, wanted, batches, engine);
+  const theirs = await rowsOf(teacher, wanted, batches, engine);
+  return new Map(values.map(({ name }) => [name, match(own.get(name)!, theirs.get(name)!)]));
 }
 
-async function valuesOf(
+/** By name, by channel: numbers of the value at places spread over every batch. */
+async function rowsOf(
   model: Model,
-  names: readonly string[],
+  values: readonly (NarrowValue & { readonly places: number })[],
   batches: readonly Feeds[],
   engine: Engine,
-): Promise<ReadonlyMap<string, HostTensor[]>> {
+): Promise<ReadonlyMap<string, Float64Array[]>> {
   const copy = cloneModel(model);
-  copy.graph.outputs.splice(
-    0,
-    copy.graph.outputs.length,
-    ...names.map((name) => copy.graph.value(name)),
-  );
+  const outputs = values.map(({ name }) => copy.graph.value(name));
+  copy.graph.outputs.splice(0, copy.graph.outputs.length, ...outputs);
   const session = await engine.createSession(await modelSource(copy));
-  const found = new Map<string, HostTensor[]>(names.map((name) => [name, []]));
+  const found = new Map<string, number[][]>();
   try {
     for (const feeds of batches) {
       const results = await session.run(feeds);
-      for (const name of names) found.get(name)!.push(results[name]!);
+      for (const { name, axis, places } of values) {
+        const rows = numbersOf(results[name]!, axis, places);
+        const all = found.get(name);
+        if (!all) found.set(name, rows);
+        else for (const [channel, row] of rows.entries()) all[channel]!.push(...row);
+      }
     }
   } finally {
     await session.release();
   }
-  return found;
+  return new Map([...found].map(([name, rows]) => [name, rows.map(normalized)]));
 }
 
-function match(
-  own: readonly HostTensor[],
-  theirs: readonly HostTensor[],
-  axis: number,
-): ChannelMatch {
-  const pairs = own[0]!.dims[axis]! * theirs[0]!.dims[axis]!;
-  const all = own.reduce((sum, { data, dims }) => sum + data.length / dims[axis]!, 0);
-  const points = Math.min(all, Math.max(fewestPoints, Math.floor(mostProducts / pairs)));
-  const every = Math.ceil(all / points);
-  const [mine, other] = [own, theirs].map((tensors) => normalized(tensors, axis, every));
-  const likeness = mine!.flatMap((row, channel) =>
-    other!.map((column, at) => ({ channel, at, r: dot(row, column) })),
+/** By channel: its numbers at about so many places, the same for tensors of other channels. */
+function numbersOf(tensor: HostTensor, axis: number, most: number): number[][] {
+  const { dims } = tensor;
+  const data = float32Of(tensor);
+  const channels = dims[axis]!;
+  const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+  const places = data.length / channels;
+  const rows: number[][] = Array.from({ length: channels }, () => []);
+  for (let place = 0; place < places; place += Math.max(1, Math.floor(places / most))) {
+    const start = Math.floor(place / inner) * inner * channels + (place % inner);
+    for (const [channel, row] of rows.entries()) row.push(data[start + channel * inner]!);
+  }
+  return rows;
+}
+
+/** With mean 0 and length 1. A channel that never changes is like none. */
+function normalized(row: readonly number[]): Float64Array {
+  const mean = row.reduce((sum, number) => sum + number, 0) / row.length;
+  const length = Math.sqrt(row.reduce((sum, number) => sum + (number - mean) ** 2, 0));
+  return Float64Array.from(row, (number) => (length > 0 ? (number - mean) / length : 0));
+}
+
+/** The most alike first, each channel of the teacher at most once. */
+function match(own: readonly Float64Array[], theirs: readonly Float64Array[]): ChannelMatch {
+  const pairs = own.flatMap((row, channel) =>
+    theirs.map((other, at) => ({ channel, at, likeness: dot(row, other) })),
   );
-  likeness.sort((a, b) => b.r - a.r);
+  pairs.sort((a, b) => b.likeness - a.likeness);
   const channels = new Map<number, number>();
   const taken = new Set<number>();
   let sum = 0;
-  for (const { channel, at, r } of likeness) {
+  for (const { channel, at, likeness } of pairs) {
     if (channels.has(channel) || taken.has(at)) continue;
     channels.set(channel, at);
     taken.add(at);
-    sum += r;
+    sum += likeness;
   }
   return {
-    channels: mine!.map((_, channel) => channels.get(channel)!),
-    correlation: sum / mine!.length,
+    channels: own.map((_, channel) => channels.get(channel)!),
+    correlation: sum / own.length,
   };
-}
-
-/** By channel: every so-manieth of its numbers over all batches, with mean 0 and length 1. */
-function normalized(tensors: readonly HostTensor[], axis: number, every: number): Float64Array[] {
-  const channels = tensors[0]!.dims[axis]!;
-  const rows: number[][] = Array.from({ length: channels }, () => []);
-  for (const tensor of tensors) {
-    const { dims } = tensor;
-    const data = float32Of(tensor);
-    const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
-    const places = data.length / channels;
-    for (let place = 0; place < places; place += every) {
-      const start = Math.floor(place / inner) * inner * channels + (place % inner);
-      for (const [channel, row] of rows.entries()) row.push(data[start + channel * inner]!);
-    }
-  }
-  return rows.map((row) => {
-    const mean = row.reduce((sum, number) => sum + number, 0) / row.length;
-    const length = Math.sqrt(row.reduce((sum, number) => sum + (number - mean) ** 2, 0));
-    // A channel that never changes is like none.
-    return Float64Array.from(row, (number) => (length > 0 ? (number - mean) / length : 0));
-  });
 }
 
 function dot(a: Float64Array, b: Float64Array): number {
