@@ -32,10 +32,7 @@ export async function joinReshapes(graph: Graph, kept: readonly Value[] = []): P
     const isSame = `${staticDims(source)}` === `${dims}`;
     if (isSame && !output.isOutput && !read.has(output)) output.replaceUses(source);
   }
-  const outputs = [...graph.outputs];
-  graph.outputs.push(...[...read].filter((value) => !outputs.includes(value)));
-  removeDead(graph);
-  graph.outputs.splice(0, graph.outputs.length, ...outputs);
+  removeDead(graph, read);
 }
 
 function isReshape(node: Node): boolean {

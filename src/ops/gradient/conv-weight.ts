@@ -28,8 +28,6 @@ import type { GradientEmitter } from './rule.js';
 import { byShifts } from './shifts-weight.js';
 import { spatialAxes, tapsOf, type Window } from './window.js';
 
-export type { ConvWeightParts } from './conv-weight-parts.js';
-
 export type ConvWeightRecipe = keyof typeof recipes;
 
 /** The recipe for a shape. Dims that are not fixed count as large. */
@@ -58,8 +56,8 @@ export function possibleRecipes(parts: ConvWeightParts): ConvWeightRecipe[] {
     return isWide ? general : ['rows', ...general];
   }
   const side = Math.max(...(to ?? [Number.POSITIVE_INFINITY]));
-  const isFew = side <= 7 || (channels <= 4 && !isOneSample(parts));
-  const isSwapped = isFew && (group === 1 || isStrided);
+  const isSmall = side <= 7 || (channels <= 4 && !isOneSample(parts));
+  const isSwapped = isSmall && (group === 1 || isStrided);
   const general: ConvWeightRecipe[] = isSwapped ? ['swapped', 'taps'] : ['taps', 'swapped'];
   if (window.rank !== 2 || isStrided || !from || !to) return general;
   // Rows of zeros take part in the products.

@@ -31,10 +31,7 @@ export function useBlocks(model: Model, block: number, kept: readonly Value[] = 
   for (const node of [...graph.nodes]) blocks.take(node);
   if (!blocks.used) return;
   model.opsets.set(blockedDomain, 1);
-  const outputs = [...graph.outputs];
-  graph.outputs.push(...kept.filter((value) => !outputs.includes(value)));
-  removeDead(graph);
-  graph.outputs.splice(0, graph.outputs.length, ...outputs);
+  removeDead(graph, new Set(kept));
 }
 
 class Blocks {
