@@ -1,7 +1,7 @@
 /**
  * The order in which widths shrink. A move takes one family from one allowed number of kept units
  * to the next; every prefix of the moves is a cut, and a longer prefix contains a shorter one. So
- * whatever the target, choosing is finding a place in this list.
+ * whatever the target, choosing is finding a place in this list, and what of it is not needed.
  *
  * Scopes differ only in the key of a unit, its place among those that it competes with, in (0, 1]:
  * its own family, all families, or those of the same structure. The last is from Fang et al.,
@@ -49,8 +49,8 @@ export interface MoveOptions {
 
 export interface Moves {
   readonly list: readonly Move[];
-  /** The cut of the first `count` moves, in the order of the families. */
-  cut(count: number): Cut;
+  /** The cut of the first `count` moves, without those at the places that are `undone`. */
+  cut(count: number, undone?: ReadonlySet<number>): Cut;
 }
 
 export function planMoves(scored: readonly ScoredFamily[], options: MoveOptions): Moves {
@@ -70,9 +70,11 @@ export function planMoves(scored: readonly ScoredFamily[], options: MoveOptions)
   list.sort((a, b) => a.key - b.key || a.at - b.at || b.kept - a.kept);
   return {
     list,
-    cut(count) {
+    cut(count, undone) {
       const kept = new Map<number, number>();
-      for (const move of list.slice(0, count)) kept.set(move.at, move.kept);
+      for (const [place, move] of list.slice(0, count).entries()) {
+        if (!undone?.has(place)) kept.set(move.at, move.kept);
+      }
       return new Map(
         [...kept]
           .sort(([a], [b]) => a - b)

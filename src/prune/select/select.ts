@@ -1,6 +1,8 @@
 /**
  * Chooses the units to remove: the shortest prefix of the moves that meets the target. Costs fall
- * with every move, so the place is found by bisection, with exact costs at each try.
+ * with every move, so the place is found by bisection, with exact costs at each try. The last move
+ * may overshoot by a whole step of a wide layer, so moves before it are then undone, the most
+ * important units first, as long as the target is met.
  */
 import { PareError } from '../../errors.js';
 import { formatBytes, formatPercent } from '../../report/format.js';
@@ -43,20 +45,35 @@ export function selectUnits(
     options.scope === 'global-per-mac' ? scored.map((each) => perMac(each, costs)) : scored;
   const moves = planMoves(comparable, options);
   const base: Cost = { ...costs.full, ...options.original };
-  const count = target.kind === 'ratio' ? countUpTo(moves, target.share) : shortest(moves);
-  const cut = moves.cut(count);
+  const cut = target.kind === 'ratio' ? moves.cut(countUpTo(moves, target.share)) : smallest(moves);
   return { cut, before: costs.full, after: costs.of(cut) };
 
-  function shortest({ list, cut: cutOf }: Moves): number {
-    const meets = (length: number) => isMet(target, base, costs.of(cutOf(length)));
-    if (!meets(list.length)) throw unreachable(comparable, target, costs, base, options);
+  function smallest({ list, cut: cutOf }: Moves): Cut {
+    const meets = (candidate: Cut) => isMet(target, base, costs.of(candidate));
+    if (!meets(cutOf(list.length))) throw unreachable(comparable, target, costs, base, options);
     let [low, high] = [0, list.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (meets(middle)) high = middle;
+      if (meets(cutOf(middle))) high = middle;
       else low = middle + 1;
     }
-    return low;
+    let cut = cutOf(low);
+    const undone = new Set<number>();
+    // Families whose last move has to stay; so have those before it.
+    const settled = new Set<number>();
+    for (let place = low - 1; place >= 0; place--) {
+      const { at } = list[place]!;
+      if (settled.has(at)) continue;
+      undone.add(place);
+      const candidate = cutOf(low, undone);
+      if (meets(candidate)) {
+        cut = candidate;
+      } else {
+        undone.delete(place);
+        settled.add(at);
+      }
+    }
+    return cut;
   }
 }
 
