@@ -41,6 +41,19 @@ test('a shift moves the picture and repeats its border, alike in both layouts', 
   }
 });
 
+test('a sound moves along its time alone', () => {
+  const rows = hostTensor('float', [1, 3, 2], new Float32Array([1, 10, 2, 20, 3, 30]));
+  const given = options({ shift: 1, shiftAlong: 'height' });
+  const shifted = new Set(seeds.map((seed) => [...augmentImage(rows, given, seed).data].join()));
+  expect(shifted).toEqual(new Set(['1,10,2,20,3,30', '1,10,1,10,2,20', '2,20,3,30,3,30']));
+  const other = options({ shift: 1, shiftAlong: 'width', layout: 'NHWC' });
+  for (const seed of seeds) {
+    const { data } = augmentImage(picture, other, seed);
+    // The rows of a picture of 2 by 2 pixels in three channels do not mix.
+    for (const value of [...data].slice(0, 6)) expect(Number(value)).toBeLessThan(6);
+  }
+});
+
 test('the same seed gives the same picture, and no number is invented', () => {
   fc.assert(
     fc.property(fc.integer(), fc.integer({ min: 0, max: 5 }), fc.boolean(), (seed, shift, flip) => {

@@ -14,6 +14,8 @@ export const augmentOptions = z.object({
   flip: z._default(z.boolean(), false),
   /** Shift by up to so many pixels in each direction, the border repeated. */
   shift: z._default(z.int().check(z.nonnegative()), 0),
+  /** Which way. Sounds are pictures of time and frequency, and only time may move. */
+  shiftAlong: z._default(z.enum(['both', 'height', 'width']), 'both'),
   /** Where the channels are in a sample of three dims. */
   layout: z._default(z.enum(['NCHW', 'NHWC']), 'NCHW'),
 });
@@ -30,7 +32,7 @@ export function changesNothing({ flip, shift }: AugmentOptions): boolean {
  *
  * @param seed differs from sample to sample and from epoch to epoch: see `sampleSeed`
  * @throws PareError `data-mismatch` for what is no picture of 32-bit floats or bytes
- * @example augmentImage(sample, { flip: true, shift: 4, layout: 'NCHW' }, sampleSeed(0, 3, 17))
+ * @example augmentImage(sample, augmentOptions.parse({ flip: true, shift: 4 }), sampleSeed(0, 3, 17))
  */
 export function augmentImage(image: HostTensor, options: AugmentOptions, seed: number): HostTensor {
   const { dims, data } = image;
@@ -51,8 +53,9 @@ export function augmentImage(image: HostTensor, options: AugmentOptions, seed: n
   const random = createRandom(seed);
   const mirrored = options.flip && random.next() < 0.5;
   const range = 2 * options.shift + 1;
-  const down = random.int(range) - options.shift;
-  const right = random.int(range) - options.shift;
+  const [rows, columns] = [random.int(range) - options.shift, random.int(range) - options.shift];
+  const down = options.shiftAlong === 'width' ? 0 : rows;
+  const right = options.shiftAlong === 'height' ? 0 : columns;
   const out = new (data.constructor as Float32ArrayConstructor)(data.length);
   // Strides of a channel, a row and a pixel.
   const [c, h, w] = planar ? [height * width, width, 1] : [1, width * channels, channels];

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { augmentOptions } from './augment.js';
 import { gradualOptions } from './gradual-options.js';
-import { mixupOptions } from './mixup.js';
+import { mixtureOptions } from './mixtures.js';
 import { optimizerOptions } from './optimizers/options.js';
 import { scheduleOptions } from './schedule.js';
 
@@ -34,7 +34,7 @@ export const finetuneOptions = z.object({
   ...scheduleOptions.shape,
   ...optimizerOptions.shape,
   ...augmentOptions.shape,
-  ...mixupOptions.shape,
+  ...mixtureOptions.shape,
   ...gradualOptions.shape,
   /** Nodes whose parameters stay: names, wildcards, `op:Gather`. */
   freeze: z._default(z.array(z.string()), () => []),

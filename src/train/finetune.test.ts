@@ -170,7 +170,7 @@ function memoryStore(): CheckpointStore & { bytes: Uint8Array | undefined } {
 test.each([
   ['weights', {}],
   ['adapters', { lora: 4 }],
-  ['mixtures', { mixup: 1 }],
+  ['mixtures', { mixup: 0.5, cutmix: 0.5 }],
 ])('a run that was stopped goes on to the same bits as one that was not: %s', async (_, more) => {
   const options = { averaging: 0.9, clipNorm: 1, flip: true, shift: 1, ...more };
   const whole = await finetune(request({ options }));
@@ -264,6 +264,9 @@ test('what is missing is said', async () => {
   ).rejects.toThrow(/compares with a teacher/);
   await expect(finetune(request({ options: { mixup: 1, batchSize: 1 } }))).rejects.toThrow(
     /a batch has 1/,
+  );
+  await expect(finetune(request({ options: { mixup: 0.6, cutmix: 0.5 } }))).rejects.toThrow(
+    /60\.00 % mixup and 50\.00 % cutmix are more than all samples/,
   );
   await expect(finetune(request({ options: { learningRate: 1e30 } }))).rejects.toThrow(
     /the loss is no number/,

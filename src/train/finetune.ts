@@ -152,7 +152,7 @@ export async function finetune(request: FinetuneRequest): Promise<FinetuneResult
     accumulate: options.accumulate,
     seed,
     augment: options,
-    mixup: options.mixup,
+    mixtures: options,
   });
   const features = await featuresFor(trainable, original, options, {
     engine,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { labelTarget } from './label-target.js';
-import type { MixedBatch } from './mixup.js';
+import type { MixedBatch } from './mixtures.js';
 
 const batchOf = (labels: readonly (number | undefined)[], own?: readonly number[]): MixedBatch => ({
   feeds: {},

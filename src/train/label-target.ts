@@ -2,7 +2,7 @@
 import type { HostTensor } from '../engine/engine.js';
 import { hostTensor } from '../engine/host-tensor.js';
 import { PareError } from '../errors.js';
-import type { MixedBatch } from './mixup.js';
+import type { MixedBatch } from './mixtures.js';
 
 /** The input of the step that takes the labels. */
 export interface LabelInput {

@@ -9,9 +9,11 @@ import type { Value } from '../graph/value.js';
 import { tensorType } from '../graph/value-type.js';
 import { dataTypes } from '../onnx/data-type.js';
 import { probabilityFormOf } from '../ops/probabilities.js';
+import { formatPercent } from '../report/format.js';
 import type { LossTerm } from './append-loss.js';
 import type { FinetuneOptions } from './finetune-options.js';
 import type { LabelInput } from './label-target.js';
+import { mixedShare } from './mixtures.js';
 
 export interface LossPlan {
   readonly terms: readonly LossTerm[];
@@ -77,7 +79,7 @@ export function planLosses(
       hint: 'give --teacher ORIGINAL, or --loss cross-entropy with labelled data',
     });
   }
-  refuseSingleMixtures(options);
+  checkMixtures(options);
   const terms: LossTerm[] = [];
   const teacher: TeacherTarget[] = [];
   if (byLabel < 1) {
@@ -94,12 +96,23 @@ export function planLosses(
   return { terms, teacher, label: { input: labelInput, classes } };
 }
 
-/** Between the samples of a batch of one there is nothing. */
-function refuseSingleMixtures({ mixup, batchSize }: FinetuneOptions): void {
-  if (mixup === 0 || batchSize > 1) return;
-  throw new PareError('usage', 'finetune: mixup takes two samples of a batch, and a batch has 1', {
-    hint: 'raise --batch-size, or leave out --mixup',
-  });
+/** Between the samples of a batch of one there is nothing, and there are no more than all of them. */
+function checkMixtures(options: FinetuneOptions): void {
+  const share = mixedShare(options);
+  if (share > 1 + 1e-9) {
+    const { mixup, cutmix } = options;
+    throw new PareError(
+      'usage',
+      `finetune: ${formatPercent(mixup)} mixup and ${formatPercent(cutmix)} cutmix are more than all samples`,
+      { hint: 'a sample is mixed in one way: let both add up to 100 % or less' },
+    );
+  }
+  if (share === 0 || options.batchSize > 1) return;
+  throw new PareError(
+    'usage',
+    'finetune: mixtures take two samples of a batch, and a batch has 1',
+    { hint: 'raise --batch-size, or leave out --mixup and --cutmix' },
+  );
 }
 
 /** The value of the teacher that an input of the step takes. */
@@ -154,7 +167,8 @@ function teacherTerm(
 }
 
 /** Class numbers; with mixtures the shares of all classes. */
-function labelTerm(value: Value, { labelSmoothing, mixup }: FinetuneOptions) {
+function labelTerm(value: Value, options: FinetuneOptions) {
+  const isMixed = mixedShare(options) > 0;
   const { logits, axis } = logitsOf(value);
   const rank = logits.dims?.length;
   if (rank !== 2) {
@@ -165,18 +179,18 @@ function labelTerm(value: Value, { labelSmoothing, mixup }: FinetuneOptions) {
     );
   }
   const term: LossTerm = {
-    loss: mixup > 0 ? 'soft-cross-entropy' : 'cross-entropy',
+    loss: isMixed ? 'soft-cross-entropy' : 'cross-entropy',
     output: logits.name,
     target: labelInput,
-    options: { labelSmoothing, axis },
+    options: { labelSmoothing: options.labelSmoothing, axis },
   };
-  if (mixup === 0) return { term, classes: undefined };
+  if (!isMixed) return { term, classes: undefined };
   const classes = logits.dims?.[1];
   if (typeof classes === 'number') return { term, classes };
   throw new PareError(
     'unsupported',
     'finetune: mixtures with labels have a share of every class, and the output does not say how many there are',
-    { tensor: value.name, hint: 'learn from the teacher alone, or leave out --mixup' },
+    { tensor: value.name, hint: 'learn from the teacher alone, or leave out --mixup and --cutmix' },
   );
 }
 

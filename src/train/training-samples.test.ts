@@ -60,7 +60,8 @@ test('what does not fill a batch waits for another epoch', async () => {
 
 test.each([
   ['augmentation', settings({ batchSize: 2 }, { flip: true })],
-  ['mixtures', settings({ batchSize: 2, mixup: 1 }, { flip: true })],
+  ['mixup', settings({ batchSize: 2, mixtures: { mixup: 1, cutmix: 0 } }, { flip: true })],
+  ['cutmix', settings({ batchSize: 2, mixtures: { mixup: 0, cutmix: 0.5 } }, { flip: true })],
 ])('from a step in the middle it goes on as the uninterrupted epoch: %s', async (_, given) => {
   const pixels = async (first: number) => {
     const samples = new TrainingSamples(numbers(20), subset, ports, given);

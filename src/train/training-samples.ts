@@ -9,7 +9,7 @@ import type { Feeds, HostTensor, PortInfo } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 import { permutation } from '../random.js';
 import { type AugmentOptions, augmentImage, changesNothing, sampleSeed } from './augment.js';
-import { type MixedBatch, mixBatch } from './mixup.js';
+import { type MixedBatch, type MixtureOptions, mixBatch, mixedShare } from './mixtures.js';
 
 export interface TrainingSamplesOptions {
   readonly batchSize: number;
@@ -17,8 +17,8 @@ export interface TrainingSamplesOptions {
   readonly accumulate?: number;
   readonly seed: number;
   readonly augment: AugmentOptions;
-  /** Share of the samples that are mixtures of two, see mixBatch. Default 0. */
-  readonly mixup?: number;
+  /** Which of the samples are mixtures of two, see mixBatch. Default none. */
+  readonly mixtures?: MixtureOptions;
 }
 
 /** Most bytes of decoded samples that stay in memory. */
@@ -31,6 +31,8 @@ export class TrainingSamples {
   readonly #indices: Uint32Array;
   readonly #ports: readonly PortInfo[];
   readonly #options: TrainingSamplesOptions;
+  /** Absent where no sample is a mixture. */
+  readonly #mixing: Parameters<typeof mixBatch>[1] | undefined;
 
   /**
    * @param indices the samples of the dataset that train
@@ -57,12 +59,15 @@ export class TrainingSamples {
     this.#indices = indices;
     this.#ports = ports;
     this.#options = options;
+    const { mixtures, augment } = options;
+    this.#mixing =
+      mixtures && mixedShare(mixtures) > 0 ? { ...mixtures, layout: augment.layout } : undefined;
     this.stepsPerEpoch = Math.floor(indices.length / wanted);
   }
 
   /** True when every epoch shows the samples as they are. */
   get areUnchanged(): boolean {
-    return changesNothing(this.#options.augment) && !this.#options.mixup;
+    return changesNothing(this.#options.augment) && !this.#mixing;
   }
 
   /** All samples once, in the order of the data and as they are. */
@@ -86,7 +91,7 @@ export class TrainingSamples {
 
   /** Batches of an epoch, from the step `first` of it on. */
   async *epoch(epoch: number, first = 0): AsyncGenerator<MixedBatch, void, undefined> {
-    const { batchSize, accumulate = 1, seed, augment, mixup = 0 } = this.#options;
+    const { batchSize, accumulate = 1, seed, augment } = this.#options;
     const perStep = batchSize * accumulate;
     const order = permutation(this.#indices.length, sampleSeed(seed, epoch, -1));
     const wanted = order
@@ -101,7 +106,7 @@ export class TrainingSamples {
       if (batch.count !== batchSize) throw unequalShapes(this.#dataset, batch);
       // Numbers below -1 are of batches; those of samples begin at 0, and -1 shuffles.
       const mixSeed = sampleSeed(seed, epoch, -2 - at++);
-      yield mixup > 0 ? mixBatch(batch, mixup, mixSeed) : batch;
+      yield this.#mixing ? mixBatch(batch, this.#mixing, mixSeed) : batch;
     }
   }
 }

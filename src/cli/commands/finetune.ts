@@ -51,9 +51,14 @@ const texts: Readonly<Record<keyof Fields, OptionMeta>> = {
   epsilon: { description: 'adam, adamw, muon for vectors: added to the root of the mean square' },
   flip: { description: 'mirror half of the pictures left and right' },
   shift: { description: 'shift pictures by up to so many pixels' },
-  layout: { description: 'flip, shift: where the channels of a picture are' },
+  shiftAlong: { description: 'shift: which way; of sounds only time may move' },
+  layout: { description: 'flip, shift, cutmix: where the channels of a picture are' },
   mixup: {
     description: 'share of samples that another one is mixed into',
+    unit: 'share',
+  },
+  cutmix: {
+    description: 'share of pictures that a part of another one is pasted into',
     unit: 'share',
   },
   sparsity: { description: 'share of weights that leave while it trains', unit: 'share' },
