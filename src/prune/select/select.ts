@@ -45,36 +45,43 @@ export function selectUnits(
     options.scope === 'global-per-mac' ? scored.map((each) => perMac(each, costs)) : scored;
   const moves = planMoves(comparable, options);
   const base: Cost = { ...costs.full, ...options.original };
-  const cut = target.kind === 'ratio' ? moves.cut(countUpTo(moves, target.share)) : smallest(moves);
+  const meets = (cut: Cut) => isMet(target, base, costs.of(cut));
+  const cut =
+    target.kind === 'ratio' ? moves.cut(countUpTo(moves, target.share)) : smallestCut(moves, meets);
+  if (!cut) throw unreachable(comparable, target, costs, base, options);
   return { cut, before: costs.full, after: costs.of(cut) };
+}
 
-  function smallest({ list, cut: cutOf }: Moves): Cut {
-    const meets = (candidate: Cut) => isMet(target, base, costs.of(candidate));
-    if (!meets(cutOf(list.length))) throw unreachable(comparable, target, costs, base, options);
-    let [low, high] = [0, list.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (meets(cutOf(middle))) high = middle;
-      else low = middle + 1;
-    }
-    let cut = cutOf(low);
-    const undone = new Set<number>();
-    // Families whose last move has to stay; so have those before it.
-    const settled = new Set<number>();
-    for (let place = low - 1; place >= 0; place--) {
-      const { at } = list[place]!;
-      if (settled.has(at)) continue;
-      undone.add(place);
-      const candidate = cutOf(low, undone);
-      if (meets(candidate)) {
-        cut = candidate;
-      } else {
-        undone.delete(place);
-        settled.add(at);
-      }
-    }
-    return cut;
+/** Undefined where all moves together do not meet the target. */
+function smallestCut(moves: Moves, meets: (cut: Cut) => boolean): Cut | undefined {
+  if (!meets(moves.cut(moves.list.length))) return undefined;
+  let [low, high] = [0, moves.list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (meets(moves.cut(middle))) high = middle;
+    else low = middle + 1;
   }
+  return giveBack(moves, low, meets);
+}
+
+/** The cut of the first `count` moves without those that the target does not need. */
+function giveBack({ list, cut: cutOf }: Moves, count: number, meets: (cut: Cut) => boolean): Cut {
+  let cut = cutOf(count);
+  const undone = new Set<number>();
+  // Families whose last move has to stay; so have those before it.
+  const settled = new Set<number>();
+  for (let place = count - 1; place >= 0; place--) {
+    const { at } = list[place]!;
+    if (settled.has(at)) continue;
+    const candidate = cutOf(count, new Set([...undone, place]));
+    if (meets(candidate)) {
+      cut = candidate;
+      undone.add(place);
+    } else {
+      settled.add(at);
+    }
+  }
+  return cut;
 }
 
 function countUpTo({ list }: Moves, share: number): number {
