@@ -11,14 +11,14 @@
  * evaluated by models that trained on the others, and all folds are counted together.
  *
  * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
- *        [--baseline-epochs N] [--train N] [--seen N] [--threads N] [--options JSON] [--prune JSON]
- *        [--first JSON] [--parts N] [--out FILE] [--keep FOLDER]
+ *        [--baseline-epochs N] [--train N] [--seen N] [--threads N] [--augment JSON] [--options JSON]
+ *        [--prune JSON] [--first JSON] [--parts N] [--out FILE] [--keep FOLDER]
  * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --seen is what pruning looks at.
- * --options are further options of the student's training and --prune of the cut. Originals learn
- * labels fast and forget with time: --baseline-epochs is how long they may. --first, for labels: the
- * original as it came is cut, and its cut learns from it with these options before it learns from
- * labels. --parts makes the cut in so many rounds. --out appends rows to a file, --keep reuses
- * models between calls.
+ * --augment are further options of original and student alike, --options of the student's training
+ * alone, --prune of the cut. Originals learn labels fast and forget with time: --baseline-epochs is
+ * how long they may. --first, for labels: the original as it came is cut, and its cut learns from it
+ * with these options before it learns from labels. --parts makes the cut in so many rounds. --out
+ * appends rows to a file, --keep reuses models between calls.
  */
 import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,6 +35,7 @@ const { positionals, values: flags } = parseArgs({
     train: { type: 'string' },
     seen: { type: 'string', default: '1000' },
     threads: { type: 'string', default: '1' },
+    augment: { type: 'string', default: '{}' },
     options: { type: 'string', default: '{}' },
     first: { type: 'string' },
     parts: { type: 'string' },
@@ -250,7 +251,7 @@ async function rightOf(models, { test, evaluate }) {
 
 async function open(name) {
   const [file, testFile, preprocess] = { ...cases, ...otherCases }[name];
-  const own = data[name];
+  const own = { ...data[name], options: { ...data[name].options, ...JSON.parse(flags.augment) } };
   const path = join(folder, 'models', file);
   const session = await engine.createSession({ path });
   const ports = session.inputs;
