@@ -12,13 +12,15 @@
  *
  * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
  *        [--baseline-epochs N] [--train N] [--seen N] [--threads N] [--augment JSON] [--options JSON]
- *        [--prune JSON] [--first JSON] [--parts N] [--out FILE] [--keep FOLDER]
+ *        [--prune JSON] [--first JSON] [--parts N] [--last] [--out FILE]
+ *        [--keep FOLDER]
  * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --seen is what pruning looks at.
  * --augment are further options of original and student alike, --options of the student's training
  * alone, --prune of the cut. Originals learn labels fast and forget with time: --baseline-epochs is
  * how long they may. --first, for labels: the original as it came is cut, and its cut learns from it
- * with these options before it learns from labels. --parts makes the cut in so many rounds. --out
- * appends rows to a file, --keep reuses models between calls.
+ * with these options before it learns from labels. --parts makes the cut in so many rounds. --last:
+ * the last weights of the student count, not those of the best epoch. --out appends rows to a file,
+ * --keep reuses models between calls.
  */
 import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,6 +44,7 @@ const { positionals, values: flags } = parseArgs({
     prune: { type: 'string', default: '{}' },
     out: { type: 'string' },
     keep: { type: 'string' },
+    last: { type: 'boolean', default: false },
   },
 });
 const use = (path) => import(new URL(`../dist/${path}`, import.meta.url));
@@ -135,7 +138,7 @@ async function measure(name, learn) {
       const own = { ...students[learn], ...JSON.parse(flags.options) };
       const trained = flags.parts
         ? await inParts(subject, fold, { method, pruning, simple, original, own, context })
-        : await tune(subject, fold, {
+        : await tune(subject, flags.last ? { ...fold, validate: undefined } : fold, {
             student: first,
             teacher: original,
             options: { ...(isTwoFold ? {} : gradual), ...own },
