@@ -18,7 +18,7 @@ const range = (start: number, end: number) =>
   Uint32Array.from({ length: end - start }, (_, i) => start + i);
 const recipe: Recipe = [
   { pass: 'simplify', options: {} },
-  { pass: 'prune-structured', options: { macs: 0.6, criterion: 'random', refit: false } },
+  { pass: 'prune-structured', options: { params: 0.8, criterion: 'random', refit: false } },
   { pass: 'finetune', options: { epochs: 5, batchSize: 16 } },
   { pass: 'static', options: {} },
 ];

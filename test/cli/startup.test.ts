@@ -22,7 +22,7 @@ const libraries = /^node_modules\/(zod|commander)\//;
 
 /** The definition of a command, and the names and settings in it: of calibrators, methods, training. */
 const definition =
-  /^dist\/(cli\/commands\/[\w-]+|quantize\/(calibrate\/[\w-]+|names|static\/override-schema)|simplify\/names|prune\/method-names|train\/(finetune-options|gradual-options|augment|mixup|schedule|optimizers\/options))\.js$/;
+  /^dist\/(cli\/commands\/[\w-]+|quantize\/(calibrate\/[\w-]+|names|static\/override-schema)|simplify\/names|prune\/method-names|train\/(finetune-options|gradual-options|augment|mixtures|cutmix|schedule|optimizers\/options))\.js$/;
 
 let runs = 0;
 
