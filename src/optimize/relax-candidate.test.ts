@@ -4,6 +4,7 @@ import { modelSource } from '../engine/model-source.js';
 import { createNodeEngine } from '../engine/node.js';
 import { evaluate } from '../measure/evaluate.js';
 import { passContext } from '../pass.js';
+import { safeWeights } from '../testing/weight-bits.js';
 import { makeCandidate } from './candidate.js';
 import { chooseSamples, namedModel, qualityOf } from './measuring.js';
 import type { NodeDamage } from './relax.js';
@@ -12,14 +13,20 @@ import { candidatesFor } from './targets.js';
 import { fragileChain, noiseData } from './test-models.js';
 
 let engine: Engine;
+let bits: { reduceRange?: boolean };
 beforeAll(async () => {
   engine = await createNodeEngine({ threads: 1 });
+  bits = await safeWeights(engine, {});
 });
 afterAll(() => engine.close());
 
 async function setUp(name: string) {
   const model = fragileChain();
-  const spec = candidatesFor('node').find((each) => each.name === name)!;
+  const found = candidatesFor('node').find((each) => each.name === name)!;
+  const recipe = found.recipe.map((step) =>
+    step.pass === 'dynamic' ? { ...step, options: { ...step.options, ...bits } } : step,
+  );
+  const spec = { ...found, recipe };
   const context = passContext({ engine });
   const candidate = await makeCandidate(model, spec, '0.0.0', context);
   const original = { name: 'original', source: await modelSource(model) };
@@ -40,7 +47,7 @@ test('one node that int8 destroys is found and left in float, the others stay in
   const rescued = await relaxCandidate({ ...request, promise, rankings });
   expect(rescued!.candidate.recipe).toEqual([
     { pass: 'simplify', options: {} },
-    { pass: 'dynamic', options: { exclude: ['fragile'] } },
+    { pass: 'dynamic', options: { ...bits, exclude: ['fragile'] } },
     { pass: 'weight-only', options: { form: 'cast' } },
   ]);
   expect(rescued!.candidate.name).toBe('dynamic int8, 1 node only stored so');
@@ -75,6 +82,6 @@ test('the ranking of a step is measured once for all candidates that share it', 
   expect(rankings.size).toBe(1);
   expect(rescued!.candidate.recipe[1]).toEqual({
     pass: 'dynamic',
-    options: { exclude: ['head'] },
+    options: { ...bits, exclude: ['head'] },
   });
 });

@@ -4,6 +4,7 @@ import { modelSource } from '../engine/model-source.js';
 import { createNodeEngine } from '../engine/node.js';
 import { passContext } from '../pass.js';
 import { sensitivityText } from '../report/sensitivity-text.js';
+import { safeWeights } from '../testing/weight-bits.js';
 import { makeCandidate } from './candidate.js';
 import { keepFewest, keepWorst } from './keep-float.js';
 import { chooseSamples, qualityOf } from './measuring.js';
@@ -13,11 +14,13 @@ import { fragileChain, noiseData } from './test-models.js';
 
 let engine: Engine;
 let request: RelaxRequest;
+let options: { reduceRange?: boolean };
 beforeAll(async () => {
   engine = await createNodeEngine({ threads: 1 });
   const model = fragileChain();
   const context = passContext({ engine });
-  const recipe = [{ pass: 'dynamic', options: {} }];
+  options = await safeWeights(engine, {});
+  const recipe = [{ pass: 'dynamic', options }];
   const candidate = await makeCandidate(model, { name: 'dynamic', why: '', recipe }, '0', context);
   const dataset = noiseData(120);
   request = {
@@ -70,7 +73,7 @@ describe('keeping nodes in float', () => {
     const kept = await keepFewest(request);
     expect(kept!.nodes).toEqual(['fragile']);
     expect(kept!.candidate.recipe).toEqual([
-      { pass: 'dynamic', options: { exclude: ['fragile'] } },
+      { pass: 'dynamic', options: { ...options, exclude: ['fragile'] } },
     ]);
     expect(qualityOf(kept!.evaluation).flips).toBeLessThanOrEqual(5);
   });

@@ -12,6 +12,7 @@ import { printModel } from '../graph/print.js';
 import { applyPass, type PassContext } from '../pass.js';
 import { staticScheme } from '../quantize/static.js';
 import { optimizedOps, runModel, snr, usedTooEarly } from './node-models.js';
+import { safeWeights } from './weight-bits.js';
 
 export type StaticInput = Parameters<typeof applyPass<typeof staticScheme.options>>[2];
 
@@ -50,7 +51,7 @@ export async function quantizeStatic(
   const before = await printModel(model, { weights: 'full' });
   const feeds = samples ?? (await randomSamples(engine, model));
   const given = { engine, samples: samplesOf(feeds), ...context };
-  const everywhere = { placement: 'all' as const, ...options };
+  const everywhere = { placement: 'all' as const, ...(await safeWeights(engine, options)) };
   const { model: small, report } = await applyPass(model, staticScheme, everywhere, given);
   expect(await printModel(model, { weights: 'full' }), 'the model given').toBe(before);
   for (const port of ['inputs', 'outputs'] as const) {

@@ -8,6 +8,7 @@ import { printModel } from '../../graph/print.js';
 import { applyPass } from '../../pass.js';
 import { simplify } from '../../simplify/index.js';
 import { firstOutput, snr } from '../../testing/node-models.js';
+import { safeWeights } from '../../testing/weight-bits.js';
 import { staticScheme } from '../static.js';
 import { equalize } from './equalize.js';
 
@@ -102,8 +103,9 @@ describe.each(Object.entries(networks))('%s', (_name, { text, changed }) => {
     const model = await prepared(text);
     const samples = randomSamples(await inputDims(model), 8);
     const context = { engine, samples };
+    const options = await safeWeights(engine, {});
     const noiseOf = async (float: Model) => {
-      const { model: quantized } = await applyPass(float, staticScheme, {}, context);
+      const { model: quantized } = await applyPass(float, staticScheme, options, context);
       let noise = 0;
       for await (const feeds of samples()) {
         const reference = await firstOutput(engine, model, feeds);

@@ -8,6 +8,7 @@ import { applyPass } from '../../pass.js';
 import { createRandom } from '../../random.js';
 import { firstOutput, opsOf, rms, usedTooEarly } from '../../testing/node-models.js';
 import { samplesOf } from '../../testing/node-static.js';
+import { safeWeights } from '../../testing/weight-bits.js';
 import { staticScheme } from '../static.js';
 import { smoothQuant } from './smooth-quant.js';
 
@@ -53,7 +54,8 @@ async function smoothed(text: Model, options = {}) {
 
 /** Relative error of static int8 on samples that nobody has seen. */
 async function noiseOf(original: Model, prepared: Model, context: object): Promise<number> {
-  const { model: small } = await applyPass(prepared, staticScheme, { matMul: 'static' }, context);
+  const products = await safeWeights(engine, { matMul: 'static' as const });
+  const { model: small } = await applyPass(prepared, staticScheme, products, context);
   let noise = 0;
   for (const feeds of samples(12, 77)) {
     const goal = await firstOutput(engine, original, feeds);

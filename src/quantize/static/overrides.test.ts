@@ -147,7 +147,7 @@ describe('weights', () => {
     const text = `main (${image} x) => (${image} y) < float[4,4,1,1] w = uniform(seed=3) >
       { [conv] y = Conv(x, w) }`;
     const scaleOf = async (symmetric: boolean) => {
-      const given = { overrides: { w: { perChannel: false, symmetric } } };
+      const given = { reduceRange: false, overrides: { w: { perChannel: false, symmetric } } };
       const { small } = await quantizeStatic(engine, text, given, feeds);
       return (await small.graph.value('w_scale').initializer!.numbers())[0]!;
     };
