@@ -12,8 +12,7 @@
  *
  * usage: node bench/recover.mjs FOLDER [--rows NAME,...] [--learn labels,teacher] [--epochs N]
  *        [--baseline-epochs N] [--train N] [--seen N] [--threads N] [--augment JSON] [--options JSON]
- *        [--prune JSON] [--first JSON] [--parts N] [--last] [--out FILE]
- *        [--keep FOLDER]
+ *        [--prune JSON] [--first JSON] [--parts N] [--last] [--out FILE] [--keep FOLDER]
  * FOLDER holds models/ and data/, see bench/quantize-cases.mjs. --seen is what pruning looks at.
  * --augment are further options of original and student alike, --options of the student's training
  * alone, --prune of the cut. Originals learn labels fast and forget with time: --baseline-epochs is
@@ -136,9 +135,10 @@ async function measure(name, learn) {
           })
         : start;
       const own = { ...students[learn], ...JSON.parse(flags.options) };
+      const learned = flags.last ? { ...fold, validate: undefined } : fold;
       const trained = flags.parts
-        ? await inParts(subject, fold, { method, pruning, simple, original, own, context })
-        : await tune(subject, flags.last ? { ...fold, validate: undefined } : fold, {
+        ? await inParts(subject, learned, { method, pruning, simple, original, own, context })
+        : await tune(subject, learned, {
             student: first,
             teacher: original,
             options: { ...(isTwoFold ? {} : gradual), ...own },

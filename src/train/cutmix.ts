@@ -6,8 +6,7 @@
 import type { HostTensor } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 import type { Random } from '../random.js';
-
-export type Layout = 'NCHW' | 'NHWC';
+import type { AugmentOptions } from './augment.js';
 
 /** Sizes and strides of one picture. */
 export interface Grid {
@@ -31,7 +30,11 @@ export interface Patch {
  * @param tensor a batch, dims [N,C,H,W] or [N,H,W,C]
  * @throws PareError `data-mismatch` for what is no batch of pictures
  */
-export function gridOf({ dims, dataType }: HostTensor, layout: Layout, name: string): Grid {
+export function gridOf(
+  { dims, dataType }: HostTensor,
+  layout: AugmentOptions['layout'],
+  name: string,
+): Grid {
   if (dims.length !== 4) {
     throw new PareError(
       'data-mismatch',

@@ -10,7 +10,8 @@ import type { Batch } from '../data/batches.js';
 import type { HostTensor } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 import { createRandom } from '../random.js';
-import { drawPatch, type Grid, gridOf, type Layout, type Patch, pastePatch } from './cutmix.js';
+import type { AugmentOptions } from './augment.js';
+import { drawPatch, type Grid, gridOf, type Patch, pastePatch } from './cutmix.js';
 
 const share = z.number().check(z.gte(0), z.lte(1));
 
@@ -22,6 +23,9 @@ export const mixtureOptions = z.object({
 });
 
 export type MixtureOptions = z.output<typeof mixtureOptions>;
+
+/** `layout` is for cutmix: where the channels of a picture are. */
+export type Mixing = MixtureOptions & Pick<AugmentOptions, 'layout'>;
 
 export interface MixedBatch extends Batch {
   /** How much each row is of its own sample; the rest is of the one behind it. Default all. */
@@ -40,16 +44,11 @@ export function mixedShare({ mixup, cutmix }: MixtureOptions): number {
  * of it is there: a teacher has to be asked anew.
  *
  * @param batch two samples or more, along the first axis of every input
- * @param options `layout` is for cutmix: where the channels of a picture are
  * @throws PareError `data-mismatch` for inputs that are no 32-bit floats, and for cutmix no pictures
  *   of one size
  * @example mixBatch(batch, { mixup: 1, cutmix: 0, layout: 'NCHW' }, sampleSeed(0, 3, 17))
  */
-export function mixBatch(
-  batch: Batch,
-  options: MixtureOptions & { readonly layout: Layout },
-  seed: number,
-): MixedBatch {
+export function mixBatch(batch: Batch, options: Mixing, seed: number): MixedBatch {
   const inputs = Object.entries(batch.feeds).map(([name, tensor]) => ({
     name,
     tensor,

@@ -9,7 +9,13 @@ import type { Feeds, HostTensor, PortInfo } from '../engine/engine.js';
 import { PareError } from '../errors.js';
 import { permutation } from '../random.js';
 import { type AugmentOptions, augmentImage, changesNothing, sampleSeed } from './augment.js';
-import { type MixedBatch, type MixtureOptions, mixBatch, mixedShare } from './mixtures.js';
+import {
+  type MixedBatch,
+  type Mixing,
+  type MixtureOptions,
+  mixBatch,
+  mixedShare,
+} from './mixtures.js';
 
 export interface TrainingSamplesOptions {
   readonly batchSize: number;
@@ -32,7 +38,7 @@ export class TrainingSamples {
   readonly #ports: readonly PortInfo[];
   readonly #options: TrainingSamplesOptions;
   /** Absent where no sample is a mixture. */
-  readonly #mixing: Parameters<typeof mixBatch>[1] | undefined;
+  readonly #mixing: Mixing | undefined;
 
   /**
    * @param indices the samples of the dataset that train

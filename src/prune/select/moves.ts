@@ -49,8 +49,8 @@ export interface MoveOptions {
 
 export interface Moves {
   readonly list: readonly Move[];
-  /** The cut of the first `count` moves, without those at the places that are `undone`. */
-  cut(count: number, undone?: ReadonlySet<number>): Cut;
+  /** The cut of the first `count` moves, without those that are `undone`. */
+  cut(count: number, undone?: ReadonlySet<Move>): Cut;
 }
 
 export function planMoves(scored: readonly ScoredFamily[], options: MoveOptions): Moves {
@@ -72,8 +72,8 @@ export function planMoves(scored: readonly ScoredFamily[], options: MoveOptions)
     list,
     cut(count, undone) {
       const kept = new Map<number, number>();
-      for (const [place, move] of list.slice(0, count).entries()) {
-        if (!undone?.has(place)) kept.set(move.at, move.kept);
+      for (const move of list.slice(0, count)) {
+        if (!undone?.has(move)) kept.set(move.at, move.kept);
       }
       return new Map(
         [...kept]

@@ -8,7 +8,7 @@ import { PareError } from '../../errors.js';
 import { formatBytes, formatPercent } from '../../report/format.js';
 import type { Cut } from '../family.js';
 import type { Cost, CostModel } from './cost.js';
-import { type MoveOptions, type Moves, planMoves, type ScoredFamily } from './moves.js';
+import { type Move, type MoveOptions, type Moves, planMoves, type ScoredFamily } from './moves.js';
 
 /** What the cut has to reach; shares are of what the model has or had, in (0, 1). */
 export type PruneTarget =
@@ -67,18 +67,17 @@ function smallestCut(moves: Moves, meets: (cut: Cut) => boolean): Cut | undefine
 /** The cut of the first `count` moves without those that the target does not need. */
 function giveBack({ list, cut: cutOf }: Moves, count: number, meets: (cut: Cut) => boolean): Cut {
   let cut = cutOf(count);
-  const undone = new Set<number>();
+  const undone = new Set<Move>();
   // Families whose last move has to stay; so have those before it.
   const settled = new Set<number>();
-  for (let place = count - 1; place >= 0; place--) {
-    const { at } = list[place]!;
-    if (settled.has(at)) continue;
-    const candidate = cutOf(count, new Set([...undone, place]));
+  for (const move of list.slice(0, count).reverse()) {
+    if (settled.has(move.at)) continue;
+    const candidate = cutOf(count, new Set([...undone, move]));
     if (meets(candidate)) {
       cut = candidate;
-      undone.add(place);
+      undone.add(move);
     } else {
-      settled.add(at);
+      settled.add(move.at);
     }
   }
   return cut;
