@@ -24,6 +24,9 @@ export interface EmitterOptions {
   readonly scatter?: boolean;
 }
 
+/** Of one kernel: the least that WebGPU promises (WebGPU, section 3.6.2). */
+const storageBuffers = 8;
+
 /** What emitters of one graph share. */
 interface Shared {
   readonly nodes: Map<string, readonly Value[]>;
@@ -203,6 +206,23 @@ export class Emitter {
   ): Value {
     const inputs = [value, this.list(starts), this.list(ends), this.ints(...axes)];
     return this.op('Slice', steps ? [...inputs, this.ints(...steps)] : inputs);
+  }
+
+  /**
+   * The parts of a value along an axis. Many are cut out one by one: Split wants a storage buffer
+   * for each, and the runtime does not share them out (its Concat does).
+   */
+  split(value: Value, sizes: readonly (number | Value)[], axis: number): readonly Value[] {
+    if (sizes.length === 1) return [value];
+    if (sizes.length < storageBuffers) {
+      return this.ops('Split', [value, this.list(sizes)], sizes.length, { axis });
+    }
+    let from: number | Value = 0;
+    return sizes.map((size) => {
+      const start = from;
+      from = this.addInts(start, size);
+      return this.slice(value, [start], [from], [axis]);
+    });
   }
 
   concat(values: readonly Value[], axis: number): Value {

@@ -3,6 +3,7 @@
  * is written, and then in pieces, so that weights larger than memory pass through.
  */
 import { PareError } from '../errors.js';
+import { pieces } from './pieces.js';
 import type { Tensor } from './tensor.js';
 
 /** One data file: written by whoever asked for it, from the pieces of `parts()`. */
@@ -25,8 +26,6 @@ export interface LayoutOptions {
   readonly alignment: number;
   readonly maxFileBytes: number;
 }
-
-const pieceBytes = 64 * 1024 * 1024;
 
 /** Tensors smaller than the alignment only need what vector instructions like. */
 const smallAlignment = 64;
@@ -106,17 +105,5 @@ async function* stream(file: DataFile): AsyncGenerator<Uint8Array> {
     if (offset > at) yield new Uint8Array(offset - at);
     yield* pieces(tensor);
     at = offset + tensor.byteLength;
-  }
-}
-
-async function* pieces({ content }: Tensor): AsyncGenerator<Uint8Array> {
-  if (content.kind === 'strings') return;
-  for (let at = 0; ; at += pieceBytes) {
-    const total = content.kind === 'bytes' ? content.bytes.byteLength : content.byteLength;
-    if (at >= total) return;
-    const end = Math.min(at + pieceBytes, total);
-    yield content.kind === 'bytes'
-      ? content.bytes.subarray(at, end)
-      : await content.source.slice(content.offset + at, content.offset + end);
   }
 }

@@ -18,6 +18,7 @@ import {
 } from '../pass.js';
 import { constantsToInitializers } from './constants-to-initializers.js';
 import { dropWeightInputs } from './drop-weight-inputs.js';
+import { flushSubnormals } from './flush-subnormals.js';
 import { foldAffine } from './fold-affine.js';
 import { foldBatchNorm } from './fold-batch-norm.js';
 import { foldConstants } from './fold-constants.js';
@@ -64,6 +65,7 @@ export const simplifications: readonly Pass[] = Object.freeze([
   mergeDuplicates,
   foldAffine,
   foldBatchNorm,
+  flushSubnormals,
   unshareInitializers,
 ] as Pass[]);
 
@@ -73,8 +75,9 @@ export interface SimplifyReport extends PassReport, RoundsReport {
 
 /**
  * Simplifies a copy of the model. Inputs and outputs keep their names, order and types, and the
- * outputs their values (BatchNormalization folds within rounding). With an engine in the context
- * constants are folded and shapes inferred; without one the report says that they are not.
+ * outputs their values (BatchNormalization folds within rounding, subnormal weights become 0). With
+ * an engine in the context constants are folded and shapes inferred; without one the report says
+ * that they are not.
  *
  * Throws `usage` for a rewrite that does not exist.
  *

@@ -25,5 +25,6 @@ export const rewriteNames = Object.freeze([
   'merge-duplicates',
   'fold-affine',
   'fold-batch-norm',
+  'flush-subnormals',
   'unshare-initializers',
 ] as const);

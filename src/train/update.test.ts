@@ -119,3 +119,32 @@ test.each([
     expect(worst).toBeLessThan(1e-6);
   }
 });
+
+test('a weight that decays below the normal numbers becomes zero', async () => {
+  const model = new Model({ opsets: [['', 18]] });
+  const { graph } = model;
+  const input = (label: string, dims: number[]) => graph.addInput(label, tensorType('float', dims));
+  const emitter = new Emitter(graph);
+  const options = optimizerOptions.parse({ optimizer: 'sgd', momentum: 0 });
+  const update = {
+    ...{ name: 'w', dims: [2, 2], slots: {}, weightDecay: 0.5, magnitude: 1 },
+    ...{ weight: input('w', [2, 2]), gradient: input('g', [2, 2]) },
+  };
+  const common = { emitter, learningRate: input('lr', []), step: input('step', []), options };
+  const { weight } = updateAll([update], optimizerNamed('sgd'), common).get('w')!;
+  graph.outputs.push(weight);
+  const session = await engine.createSession(await modelSource(model));
+  const numbers = (dims: number[], ...values: number[]) =>
+    hostTensor('float', dims, Float32Array.from(values));
+  const results = await session.run({
+    w: numbers([2, 2], 2e-38, -2e-38, 4e-38, 1),
+    g: numbers([2, 2], 0, 0, 0, 0),
+    lr: numbers([], 1),
+    ...(session.inputs.some(({ name }) => name === 'step') && { step: numbers([], 1) }),
+  });
+  await session.release();
+  const [first, second, normal, one] = float32Of(results[weight.name]!);
+  expect([first, second, one]).toEqual([0, 0, 0.5]);
+  expect(normal).toBeCloseTo(2e-38, 43);
+  expect(normal).toBeGreaterThan(1.9e-38);
+});

@@ -6,6 +6,7 @@
  * Knows no optimizer.
  */
 import type { HostTensor } from '../engine/engine.js';
+import { floatAttribute } from '../graph/attribute.js';
 import type { Emitter } from '../graph/emitter.js';
 import type { Value } from '../graph/value.js';
 import { elementCount } from '../onnx/data-type.js';
@@ -91,11 +92,8 @@ function updatePack(
     ...(pack.length === 1 && { dims: only.dims, keep: keep && inside(keep, only) }),
   });
   const sizes = pack.map(sizeOf);
-  const parts = (value: Value): readonly Value[] =>
-    sizes.length === 1
-      ? [value]
-      : e.ops('Split', [value, e.ints(...sizes)], sizes.length, { axis: 0 });
-  const weights = parts(weight);
+  const parts = (value: Value) => e.split(value, sizes, 0);
+  const weights = parts(normal(e, weight));
   const states = Object.entries(state).map(([slot, value]) => [slot, parts(value)] as const);
   return pack.map(({ name, dims }, at) => [
     name,
@@ -105,6 +103,22 @@ function updatePack(
     },
   ]);
 }
+
+/**
+ * The weight with zeros for what is too small to be a normal number. Weights that no gradient
+ * reaches decay to such numbers, which stay: 11,197 of the 269,035 weights of a ResNet-20 after 8
+ * epochs of Adam with decay. Intel's CPUs take a hundred times as long for a product with one. By
+ * Shrink, since Abs, Greater and Where take three times as long.
+ */
+function normal(e: Emitter, weight: Value): Value {
+  return e.op('Shrink', [weight], {
+    lambd: floatAttribute(smallestNormal),
+    bias: floatAttribute(0),
+  });
+}
+
+/** Of float32. */
+const smallestNormal = 2 ** -126;
 
 /** A constant of one number per entry of all weights of a pack. */
 function perEntry(

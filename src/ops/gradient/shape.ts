@@ -14,14 +14,11 @@ const concat = rule((g, node) => {
   const axis = node.int('axis');
   const inputs = node.inputs.filter((input): input is Value => input !== undefined);
   const parts = () =>
-    inputs.length === 1
-      ? [g.grad()]
-      : g.ops(
-          'Split',
-          [g.grad(), g.list(inputs.map((input) => g.dim(input, axis)))],
-          inputs.length,
-          { axis },
-        );
+    g.split(
+      g.grad(),
+      inputs.map((input) => g.dim(input, axis)),
+      axis,
+    );
   return inputs.map((_, at) => () => parts()[at]!);
 });
 
