@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
+import { sumsSaturate } from '../engine/saturation.js';
 import { parseModel } from '../graph/parse.js';
 import { optimize } from './optimize.js';
+import { hasFullRange } from './targets.js';
 import { fragileChain, noiseData } from './test-models.js';
 
 let engine: Engine;
@@ -24,7 +26,7 @@ test('a model that nothing applies to fails by budget, with a reason per candida
   }
   expect(result.original.bench.model).toBe('original');
   expect(result.samples).toEqual({ search: 2, train: 0, evaluate: 6 });
-  expect(result.notes[0]).toMatch(/^one of 6 samples is 17 points, more than the 1 allowed/);
+  expect(result.notes.at(-1)).toMatch(/^one of 6 samples is 17 points, more than the 1 allowed/);
 });
 
 test('a limit that cannot be measured is refused before any candidate is made', async () => {
@@ -62,4 +64,29 @@ test('a promise that nothing can keep fails by quality, and no candidate is chos
   expect(result.candidates.map(({ verdict }) => verdict)).not.toContain('chosen');
   const broken = result.candidates.filter(({ reasons }) => /300 dB required/.test(reasons[0]!));
   expect(broken.length).toBeGreaterThan(0);
+});
+
+test('weights of integer kernels take 7 bits where they must, or when asked', async () => {
+  const saturates = await sumsSaturate(engine);
+  const options = { ...settings, promise: { maxFlips: 100 } };
+  const rangesOf = async (reduceRange?: boolean) => {
+    const result = await optimize(fragileChain(), noiseData(16), engine, {
+      ...options,
+      reduceRange,
+    });
+    const steps = result.candidates
+      .flatMap(({ recipe }) => recipe)
+      .filter(({ pass }) => pass === 'static' || pass === 'dynamic');
+    expect(steps.length).toBeGreaterThan(3);
+    const reduced = new Set(steps.map((step) => step.options.reduceRange === true));
+    const fullRange = result.winner !== undefined && hasFullRange(result.winner.recipe);
+    return { reduced: [...reduced], fullRange, notes: result.notes.join() };
+  };
+  const own = await rangesOf();
+  expect(own.reduced).toEqual([saturates]);
+  // The result is for others too: for whom it is right is said where it is not for all.
+  expect(own.notes.includes('without VNNI')).toBe(saturates || own.fullRange);
+  expect(await rangesOf(true)).toMatchObject({ reduced: [true] });
+  expect((await rangesOf(true)).notes).not.toContain('without VNNI');
+  expect(await rangesOf(false)).toMatchObject({ reduced: [false] });
 });

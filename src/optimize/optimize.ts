@@ -10,6 +10,7 @@ import type * as z from 'zod/mini';
 import type { Dataset } from '../data/dataset.js';
 import type { Engine, Feeds, Target } from '../engine/engine.js';
 import { modelSource } from '../engine/model-source.js';
+import { sumsSaturate } from '../engine/saturation.js';
 import { PareError } from '../errors.js';
 import type { Model } from '../graph/model.js';
 import type { BenchRow } from '../measure/bench.js';
@@ -50,8 +51,10 @@ import {
   type Borders,
   type CandidateSpec,
   candidatesFor,
+  hasFullRange,
   withBorders,
   withPruning,
+  withReducedRange,
 } from './targets.js';
 
 export interface OptimizeOptions {
@@ -71,6 +74,11 @@ export interface OptimizeOptions {
    * together. Default none.
    */
   readonly finetune?: z.input<typeof finetuneOptions> | undefined;
+  /**
+   * Weights of integer kernels in 7 bits, so that sums hold on x64 CPUs without VNNI too, whose
+   * 16-bit sums saturate. Default: where the sums of this engine do.
+   */
+  readonly reduceRange?: boolean | undefined;
   /** Integers at the model's inputs and outputs. Default none. */
   readonly borders?: Borders | undefined;
   /** Threads of the runtime while timing. Default 1. */
@@ -158,7 +166,9 @@ export async function optimize(
     firstSteps: new Map(),
   };
 
-  const plain = candidatesFor(options.target);
+  const saturates = await sumsSaturate(engine);
+  const fullRange = candidatesFor(options.target);
+  const plain = (options.reduceRange ?? saturates) ? withReducedRange(fullRange) : fullRange;
   const specs = withBorders(cut ? withPruning(plain, cut) : plain, options.borders ?? {});
   const known = await measurable(original, dataset, engine, samples.evaluate, signal);
   const promise = options.promise ?? defaultPromise(known);
@@ -232,6 +242,7 @@ export async function optimize(
     const { sizeBytes } = candidate;
     return { name, why, recipe, sizeBytes, bench, evaluation, verdict, reasons };
   };
+  const winner = finalists.find(({ name }) => name === choice.winner);
   return {
     goal,
     promise,
@@ -243,14 +254,14 @@ export async function optimize(
         return { name, why, recipe, ...unmeasured, verdict: 'rejected', reasons: [reason] };
       }),
     ],
-    winner: finalists.find(({ name }) => name === choice.winner),
+    winner,
     failure:
       choice.winner !== undefined
         ? null
         : worth.some((each) => !keeps(each))
           ? 'quality'
           : 'budget',
-    notes: notesOf(promise, reference!),
+    notes: [...rangeNotes(options, saturates, winner), ...notesOf(promise, reference!)],
     samples: {
       search: samples.search.length,
       train: samples.train.length,
@@ -293,6 +304,23 @@ async function dropRefused(
     else dropped.push({ spec, reason: `the runtime does not take it: ${refusal}` });
   }
   return { made, dropped };
+}
+
+/** For whom integer kernels give the results that were measured. */
+function rangeNotes(
+  { target, reduceRange }: OptimizeOptions,
+  saturates: boolean,
+  winner: Candidate | undefined,
+): string[] {
+  if (saturates && reduceRange === undefined) {
+    return [
+      'integer sums saturate on this machine (x64 without VNNI): weights of integer kernels take 7 bits',
+    ];
+  }
+  if (saturates || target !== 'node' || !winner || !hasFullRange(winner.recipe)) return [];
+  return [
+    'the integer kernels were measured where sums do not saturate; on x64 CPUs without VNNI results can be wrong: --reduce-range makes a file for both',
+  ];
 }
 
 function notesOf(promise: QualityPromise, reference: Evaluation): string[] {

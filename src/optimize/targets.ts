@@ -158,6 +158,26 @@ export function candidatesFor(target: Target): readonly CandidateSpec[] {
   );
 }
 
+/** The passes whose weights meet activations of 8 bits in integer kernels. */
+const integerPasses: ReadonlySet<string> = new Set(['static', 'dynamic']);
+
+/** The candidates with integers of 7 bits for weights, which no kernel's sums overflow. */
+export function withReducedRange(specs: readonly CandidateSpec[]): readonly CandidateSpec[] {
+  return specs.map((spec) => ({
+    ...spec,
+    recipe: spec.recipe.map(({ pass, options }) =>
+      integerPasses.has(pass)
+        ? { pass, options: { ...options, reduceRange: true } }
+        : { pass, options },
+    ),
+  }));
+}
+
+/** Whether sums of the recipe's kernels can overflow where the CPU adds them in 16 bits. */
+export function hasFullRange(recipe: Recipe): boolean {
+  return recipe.some(({ pass, options }) => integerPasses.has(pass) && !options.reduceRange);
+}
+
 /**
  * Every candidate, and every candidate again behind a cut: what a smaller model gains, its integers
  * gain too. The last simplification runs after the cut, since the first takes equal tensors apart.

@@ -11,6 +11,7 @@ import { dynamicMatMul } from './dynamic/mat-mul.js';
 import { type DynamicOptions, dynamicOptions } from './dynamic/options.js';
 import { quantizeGather } from './gather.js';
 import type { RewriteResult, Rewriter } from './rewriter.js';
+import { saturationWarning } from './saturation-warning.js';
 import { runScheme } from './scheme.js';
 
 type DynamicRewrite = (
@@ -41,5 +42,13 @@ export const dynamic = definePass({
     'int8 weights and activations quantized in every run, for MatMul, Gemm, LSTM and, where it pays, Conv.',
   options: dynamicOptions,
   // DynamicQuantizeLinear came with opset 11.
-  run: (model, options, context) => runScheme(model, { rewrites, options, context, opset: 11 }),
+  async run(model, options, context) {
+    const report = await runScheme(model, { rewrites, options, context, opset: 11 });
+    const onIntegers = report.changed.some(({ op }) => op !== 'Gather');
+    const { reduceRange } = options;
+    const warning =
+      onIntegers && (await saturationWarning({ weights: 'int8', reduceRange }, context));
+    if (warning) report.warn(warning);
+    return report;
+  },
 });

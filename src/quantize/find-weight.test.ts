@@ -2,11 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
+import { sumsSaturate } from '../engine/saturation.js';
 import type { Model } from '../graph/model.js';
 import { parseModel } from '../graph/parse.js';
 import { applyPass } from '../pass.js';
 import { firstOutput, opsOf } from '../testing/node-models.js';
-import { safeWeights, sumsSaturate } from '../testing/weight-bits.js';
+import { safeWeights } from '../testing/weight-bits.js';
 import { dynamic } from './dynamic.js';
 import { findWeight } from './find-weight.js';
 import { weightOnly } from './weight-only.js';

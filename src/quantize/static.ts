@@ -21,6 +21,7 @@ import { modelHash } from './calibrate/model-hash.js';
 import { checkCalibration } from './calibrate/table.js';
 import { checkFusion } from './fusion.js';
 import { inputRanges, samplesFor } from './io/input-spec.js';
+import { saturationWarning } from './saturation-warning.js';
 import { type ChannelMeans, cachedMeans, type MeanRequest } from './static/bias-correction.js';
 import { findProducts, quantizeProducts, whyNotDynamic } from './static/dynamic-products.js';
 import { type CorrectedLayer, correctBiases } from './static/full-bias-correction.js';
@@ -76,6 +77,8 @@ export const staticScheme = definePass({
     }
     if (plan.compute.length === 0 && dynamic.size === 0) return report;
     throwIfAborted(context.signal);
+    const warning = await saturationWarning(options, context);
+    if (warning) report.warn(warning);
     const quantized = new Set([...plan.groups.keys()].map(({ name }) => name));
     for (const name of Object.keys(given.ranges)) {
       if (!quantized.has(name)) report.note(`ranges: "${name}" is not quantized`);

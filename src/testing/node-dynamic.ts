@@ -5,13 +5,14 @@
 import { expect } from 'vitest';
 import type { Engine } from '../engine/engine.js';
 import { float32Of } from '../engine/host-tensor.js';
+import { sumsSaturate } from '../engine/saturation.js';
 import type { Model } from '../graph/model.js';
 import { parseModel } from '../graph/parse.js';
 import { printModel } from '../graph/print.js';
 import { applyPass } from '../pass.js';
 import { dynamic } from '../quantize/dynamic.js';
 import { expectedNoise, rms, runModel, usedTooEarly } from './node-models.js';
-import { safeWeights, sumsSaturate } from './weight-bits.js';
+import { safeWeights } from './weight-bits.js';
 
 export type QuantizeOptions = Parameters<typeof applyPass<typeof dynamic.options>>[2];
 

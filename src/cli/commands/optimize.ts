@@ -58,6 +58,15 @@ export const optimizeOptions = z.object({
       ),
     ),
   ),
+  reduceRange: z.optional(
+    z
+      .boolean()
+      .check(
+        meta(
+          'weights of integer kernels in 7 bits, so that the file is right on x64 CPUs without VNNI too (default: where this machine has none)',
+        ),
+      ),
+  ),
   report: reportField,
   output: z.optional(
     z

@@ -76,6 +76,7 @@ export async function run(
           criterion: options.criterion,
           rounds: options.rounds,
           finetune: finetuneOf(options),
+          reduceRange: options.reduceRange,
           threads: globals.threads,
           samples: options.samples,
           seed: globals.seed,
