@@ -189,8 +189,8 @@ function directionsOf(random, weights, gradients, names) {
 
 /**
  * The derivative along the directions. Widths go down until two agree to 1e-7 of the slope; where
- * none do, wider ones follow: weights behind a layer scale of 1e-6 move the outputs so little that
- * rounding hides narrow steps. Of those that agree best the smaller counts.
+ * none do, wider ones follow, extrapolated: weights behind a layer scale of 1e-6 move the outputs so
+ * little that rounding hides narrow steps. Of those that agree best the smaller counts.
  */
 async function slopeAlong(lossOf, feeds, directions) {
   const at = (by) => {
