@@ -120,15 +120,15 @@ test.each([
   }
 });
 
-test('a weight that decays below the normal numbers becomes zero', async () => {
+test('a weight that decays below the normal numbers becomes zero, NaN stays NaN', async () => {
   const model = new Model({ opsets: [['', 18]] });
   const { graph } = model;
   const input = (label: string, dims: number[]) => graph.addInput(label, tensorType('float', dims));
   const emitter = new Emitter(graph);
   const options = optimizerOptions.parse({ optimizer: 'sgd', momentum: 0 });
   const update = {
-    ...{ name: 'w', dims: [2, 2], slots: {}, weightDecay: 0.5, magnitude: 1 },
-    ...{ weight: input('w', [2, 2]), gradient: input('g', [2, 2]) },
+    ...{ name: 'w', dims: [5, 1], slots: {}, weightDecay: 0.5, magnitude: 1 },
+    ...{ weight: input('w', [5, 1]), gradient: input('g', [5, 1]) },
   };
   const common = { emitter, learningRate: input('lr', []), step: input('step', []), options };
   const { weight } = updateAll([update], optimizerNamed('sgd'), common).get('w')!;
@@ -137,14 +137,14 @@ test('a weight that decays below the normal numbers becomes zero', async () => {
   const numbers = (dims: number[], ...values: number[]) =>
     hostTensor('float', dims, Float32Array.from(values));
   const results = await session.run({
-    w: numbers([2, 2], 2e-38, -2e-38, 4e-38, 1),
-    g: numbers([2, 2], 0, 0, 0, 0),
+    w: numbers([5, 1], 2e-38, -2e-38, 4e-38, 1, 1),
+    g: numbers([5, 1], 0, 0, 0, 0, Number.NaN),
     lr: numbers([], 1),
     ...(session.inputs.some(({ name }) => name === 'step') && { step: numbers([], 1) }),
   });
   await session.release();
-  const [first, second, normal, one] = float32Of(results[weight.name]!);
-  expect([first, second, one]).toEqual([0, 0, 0.5]);
+  const [first, second, normal, one, broken] = float32Of(results[weight.name]!);
+  expect([first, second, one, broken]).toEqual([0, 0, 0.5, Number.NaN]);
   expect(normal).toBeCloseTo(2e-38, 43);
   expect(normal).toBeGreaterThan(1.9e-38);
 });
