@@ -24,6 +24,7 @@ if (!path) {
 const use = (file) => import(new URL(`../dist/${file}`, import.meta.url));
 const pare = { ...(await use('index.js')), ...(await use('node.js')) };
 const { Tensor } = await use('onnx/tensor.js');
+const { median } = await use('measure/statistics.js');
 const { describeMachine } = await use('optimize/node-machine.js');
 
 const { model, close } = await pare.openModel(path);
@@ -57,7 +58,7 @@ for (const threads of flags.threads.split(',').map(Number)) {
     entries.push({ session, feeds: pare.randomFeeds(session.inputs, { dims, seed: 1 }) });
   }
   const times = await engine.time(entries, { warmup: 3, rounds: Number(flags.rounds) });
-  const [own, slow, fast] = times.map((all) => all.toSorted()[all.length >> 1]);
+  const [own, slow, fast] = times.map(median);
   const cells = [own.toFixed(2), slow.toFixed(2), fast.toFixed(2), (slow / fast).toFixed(1)];
   console.log(`| ${[threads, ...cells].join(' | ')} |`);
   await engine.close();

@@ -115,3 +115,6 @@ export function byteLengthOf(dataType: DataType, count: number): number {
 export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);
 }
+
+/** The smallest normal number of float32: what is nearer to zero has fewer bits, and is slow on some CPUs. */
+export const smallestNormal = 2 ** -126;

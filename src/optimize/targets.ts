@@ -165,10 +165,10 @@ const integerPasses: ReadonlySet<string> = new Set(['static', 'dynamic']);
 export function withReducedRange(specs: readonly CandidateSpec[]): readonly CandidateSpec[] {
   return specs.map((spec) => ({
     ...spec,
-    recipe: spec.recipe.map(({ pass, options }) =>
-      integerPasses.has(pass)
-        ? { pass, options: { ...options, reduceRange: true } }
-        : { pass, options },
+    recipe: spec.recipe.map((step) =>
+      integerPasses.has(step.pass)
+        ? { ...step, options: { ...step.options, reduceRange: true } }
+        : step,
     ),
   }));
 }

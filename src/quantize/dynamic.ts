@@ -32,6 +32,9 @@ const rewrites: Readonly<Record<string, DynamicRewrite>> = Object.freeze({
       : { reason: 'embedding tables are off (option embeddings)' },
 });
 
+/** Operators that move stored integers and sum none. */
+const sumNone: ReadonlySet<string> = new Set(['Gather']);
+
 /**
  * @example
  * const { model: small } = await applyPass(model, dynamic, { exclude: ['/head/*'] });
@@ -44,10 +47,9 @@ export const dynamic = definePass({
   // DynamicQuantizeLinear came with opset 11.
   async run(model, options, context) {
     const report = await runScheme(model, { rewrites, options, context, opset: 11 });
-    const onIntegers = report.changed.some(({ op }) => op !== 'Gather');
+    const sums = report.changed.some(({ op }) => !sumNone.has(op));
     const { reduceRange } = options;
-    const warning =
-      onIntegers && (await saturationWarning({ weights: 'int8', reduceRange }, context));
+    const warning = sums && (await saturationWarning({ weights: 'int8', reduceRange }, context));
     if (warning) report.warn(warning);
     return report;
   },

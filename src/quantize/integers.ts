@@ -9,7 +9,7 @@
  * scales (0.0919), with scales of either sign (0.0860), asymmetric (0.0808).
  */
 import { PareError } from '../errors.js';
-import { dataTypes, elementCount } from '../onnx/data-type.js';
+import { dataTypes, elementCount, smallestNormal } from '../onnx/data-type.js';
 import {
   dequantizeLinear,
   forEachRun,
@@ -146,10 +146,7 @@ function middleOf(dataType: IntegerWeightType): number {
   return kind === 'signed' ? 0 : 2 ** (bits - 1);
 }
 
-/** Below the smallest normal float32 a scale loses bits or vanishes. */
-const smallestNormal = 2 ** -126;
-
-/** 1 where there is no step to speak of. */
+/** 1 where there is no step to speak of: below the normal numbers a scale loses bits or vanishes. */
 export function scaleOf(width: number, steps: number): number {
   const scale = Math.fround(width / steps);
   return scale > smallestNormal ? scale : 1;

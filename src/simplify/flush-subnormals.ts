@@ -8,12 +8,10 @@
  */
 import * as z from 'zod/mini';
 import { throwIfAborted } from '../errors.js';
+import { smallestNormal } from '../onnx/data-type.js';
 import { pieces } from '../onnx/pieces.js';
 import { Tensor } from '../onnx/tensor.js';
 import { definePass, ReportBuilder } from '../pass.js';
-
-/** Smaller than every normal number of float32. */
-const smallestNormal = 2 ** -126;
 
 /** Up to here it may be an epsilon that somebody means, and costs nothing. */
 const fewEntries = 16;

@@ -8,7 +8,7 @@
 import type { HostTensor } from '../engine/engine.js';
 import type { Emitter } from '../graph/emitter.js';
 import type { Value } from '../graph/value.js';
-import { elementCount } from '../onnx/data-type.js';
+import { elementCount, smallestNormal } from '../onnx/data-type.js';
 import type { Optimizer, UpdateRequest } from './optimizers/optimizer.js';
 
 export interface Update {
@@ -114,9 +114,6 @@ function normal(e: Emitter, weight: Value): Value {
   const isSmall = e.op('Less', [e.op('Abs', [weight]), e.scalar(smallestNormal)]);
   return e.op('Where', [isSmall, e.scalar(0), weight]);
 }
-
-/** Of float32. */
-const smallestNormal = 2 ** -126;
 
 /** A constant of one number per entry of all weights of a pack. */
 function perEntry(
